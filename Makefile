@@ -1,0 +1,83 @@
+# Every target makes what it needs: a virtual environment in $(VENV) with the versions of constraints.txt.
+#   make demo        the main job on real data          make lint        ruff
+#   make test        the test suite                     make typecheck   mypy
+#   make test-slow   the tests marked slow              make bench       list and run the benchmarks
+#   make clean       remove caches and build output     make distclean   ... and the environment
+# Options:  PYTHON=python3.12   the interpreter that a new environment is made with
+#           VENV=.venv312       where the environment lies
+#           ARGS="..."          passed on to the program, e.g. make test ARGS="-k solvers -x"
+
+SHELL := bash
+PYTHON ?= python3
+VENV = .venv
+ARGS ?=
+PY := $(VENV)/bin/python
+
+# Small networks gain nothing from more than two threads, and lose much where cores are shared.
+OMP_NUM_THREADS ?= 2
+OPENBLAS_NUM_THREADS ?= 2
+MKL_NUM_THREADS ?= 2
+export OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# One line for each package as it arrives; errors go to the screen whole.
+PIP_INSTALL := set -o pipefail; $(PY) -m pip install -c constraints.txt
+SHOW := while read -r line; do case "$$line" in \
+	*.metadata*) ;; \
+	Downloading\ *|Using\ cached\ *) printf '  %.100s\n' "$$line" ;; esac; done
+
+# Never clear a folder that is no virtual environment.
+OURS := test ! -e "$(VENV)" -o -e "$(VENV)/pyvenv.cfg" || { echo "$(VENV) is no virtual environment; choose another VENV" >&2; exit 1; }
+
+.PHONY: help demo test test-slow lint typecheck bench clean distclean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n '/^# *make/s/^#//p; /^# *Options/,/^$$/s/^#//p' Makefile
+
+$(PY):
+	@command -v $(PYTHON) >/dev/null || { echo "No interpreter '$(PYTHON)' found. Install Python 3.10 or later, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 10) and "sktgdp needs Python 3.10 or later, but $(PYTHON) is %d.%d. Name another one: make PYTHON=/path/to/python" % v[:2])'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) lacks the module venv or ensurepip. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(OURS)
+	@echo "Making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+
+# Runtime and plotting: all that the demo needs. PyTorch goes first and alone, at its pinned version.
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(PY)
+	@echo "Installing PyTorch (some hundred megabytes the first time)"
+	@$(PIP_INSTALL) torch | $(SHOW)
+	@echo "Installing sktgdp with what it runs on"
+	@$(PIP_INSTALL) -e ".[plot]" | $(SHOW)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	@echo "Installing the development tools"
+	@$(PIP_INSTALL) -e ".[dev,plot,pandas]" | $(SHOW)
+	@touch $@
+
+demo: $(VENV)/.runtime
+	$(PY) -u examples/demo.py $(ARGS)
+
+test: $(VENV)/.dev
+	$(PY) -m pytest $(ARGS)
+
+test-slow: $(VENV)/.dev
+	$(PY) -m pytest -m slow $(ARGS)
+
+lint: $(VENV)/.dev
+	$(PY) -m ruff check $(ARGS) .
+
+typecheck: $(VENV)/.dev
+	$(PY) -m mypy $(ARGS)
+
+bench: $(VENV)/.dev
+	$(PY) -u -m benchmarks $(ARGS)
+
+clean:
+	rm -rf build dist htmlcov .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find sktgdp tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	@$(OURS)
+	rm -rf $(VENV)

@@ -1,0 +1,185 @@
+r"""Multilayer perceptrons for tables: noise prediction, log guidance and domain logits.
+
+One residual trunk serves all three; time and label enter every layer by a shift.
+What differs is how the output is composed with the process, so that the network has to learn
+only what is not known beforehand:
+
+- noise prediction :math:`\varepsilon = \alpha_t F(x_t, t, y) + \sigma_t x_t`: exact with F = 0 for
+  standard normal rows, and F is the velocity of Salimans & Ho (2022, "Progressive Distillation");
+- log guidance :math:`\log h = \alpha_t F(x_t, t, y) + b(y)`: noise alone tells nothing of x_0, so
+  h tends to q(y)/p(y), a function of the label only, as :math:`\alpha_t \to 0`. The logit of a
+  time-dependent domain classifier has the same limit and the same form.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from sktgdp.process import VPProcess, expand_as
+
+__all__ = ["DomainMLP", "GuidanceMLP", "ResidualTrunk", "ScoreMLP", "TimeEmbedding"]
+
+
+class TimeEmbedding(nn.Module):
+    """Sinusoids of the half log-SNR, in which the process changes evenly.
+
+    Parameters
+    ----------
+    process : VPProcess
+        Maps times to the half log-SNR.
+    n_frequencies : int
+        Number of octaves; the embedding has ``2 * n_frequencies + 1`` entries.
+    """
+
+    def __init__(self, process: VPProcess, n_frequencies: int = 4) -> None:
+        super().__init__()
+        self.process = process
+        self.size = 2 * n_frequencies + 1
+        frequencies = 2 * math.pi * 2.0 ** torch.arange(-4, n_frequencies - 4)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Embed times of shape () or (batch,) as (1 or batch, size)."""
+        log_snr_half = self.process.log_snr_half(t.reshape(-1, 1))
+        angles = log_snr_half * self.get_buffer("frequencies").to(log_snr_half)
+        return torch.cat([log_snr_half / 5.0, angles.sin(), angles.cos()], dim=1)
+
+
+class ResidualTrunk(nn.Module):
+    """Residual perceptron on (x_t, t, y): (batch, n_features) -> (batch, n_outputs).
+
+    Parameters
+    ----------
+    n_features, n_labels, n_outputs : int
+        Widths of the row, of the label vector (0 for none) and of the output.
+    hidden_sizes : sequence of int
+        Width of every hidden layer; equal neighbours are joined by a skip connection.
+    process : VPProcess or None
+        Gives the time embedding; None for a network without time.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_labels: int,
+        n_outputs: int,
+        hidden_sizes: Sequence[int],
+        process: VPProcess | None,
+    ) -> None:
+        super().__init__()
+        self.time = TimeEmbedding(process) if process is not None else None
+        widths = [n_features, *hidden_sizes]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.shifts = nn.ModuleList()
+        if self.time is not None:
+            width = hidden_sizes[0]
+            self.time_hidden = nn.Linear(self.time.size, width)
+            self.shifts = nn.ModuleList(nn.Linear(width, b, bias=False) for b in hidden_sizes)
+        self.labels = nn.ModuleList(nn.Linear(n_labels, b, bias=False) for b in hidden_sizes if n_labels)
+        self.head = nn.Linear(widths[-1], n_outputs)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
+        """Evaluate the trunk; ``t`` has shape () or (batch,), ``y`` (batch, n_labels)."""
+        embedding = None
+        if self.time is not None and t is not None:
+            embedding = silu(self.time_hidden(self.time(t)))
+        hidden = x
+        for i, layer in enumerate(self.layers):
+            update = layer(hidden)
+            if embedding is not None:
+                update = update + self.shifts[i](embedding)
+            if y is not None and len(self.labels):
+                update = update + self.labels[i](y)
+            update = silu(update)
+            hidden = hidden + update if i and hidden.shape == update.shape else update
+        return self.head(hidden)
+
+
+class ScoreMLP(nn.Module):
+    """Noise prediction of a table's rows.
+
+    Parameters
+    ----------
+    event_shape : tuple of int
+        Shape of one row.
+    n_labels : int
+        Width of the label vector; 0 for an unconditional model.
+    process : VPProcess
+        The process that the network is trained on.
+    hidden_sizes : sequence of int
+        Widths of the hidden layers.
+    """
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        n_labels: int,
+        process: VPProcess,
+        hidden_sizes: Sequence[int] = (128, 128, 128),
+    ) -> None:
+        super().__init__()
+        self.process = process
+        size = math.prod(event_shape)
+        self.trunk = ResidualTrunk(size, n_labels, size, hidden_sizes, process)
+
+    def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """Predict the noise, shape of ``x_t``."""
+        velocity = self.trunk(x_t.flatten(1), t, y).reshape(x_t.shape)
+        alpha, sigma = self.process.alpha(t), self.process.sigma(t)
+        return expand_as(alpha, x_t) * velocity + expand_as(sigma, x_t) * x_t
+
+
+class GuidanceMLP(nn.Module):
+    """Log of the guidance function, or logit of a time-dependent domain classifier.
+
+    Parameters
+    ----------
+    event_shape, n_labels, process, hidden_sizes
+        As for `ScoreMLP`.
+    """
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        n_labels: int,
+        process: VPProcess,
+        hidden_sizes: Sequence[int] = (128, 128, 128),
+    ) -> None:
+        super().__init__()
+        self.process = process
+        self.trunk = ResidualTrunk(math.prod(event_shape), n_labels, 1, hidden_sizes, process)
+        self.offset = nn.Linear(n_labels, 1, bias=False) if n_labels else None
+        if self.offset is not None:
+            nn.init.zeros_(self.offset.weight)
+
+    def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """Log guidance of noised rows, shape (batch,)."""
+        value = self.process.alpha(t) * self.trunk(x_t.flatten(1), t, y).squeeze(1)
+        return value if self.offset is None else value + self.offset(y).squeeze(1)
+
+
+class DomainMLP(nn.Module):
+    """Logit of the domain of clean rows, log q/p under class-balanced batches.
+
+    Parameters
+    ----------
+    event_shape, n_labels, hidden_sizes
+        As for `ScoreMLP`.
+    """
+
+    def __init__(
+        self, event_shape: tuple[int, ...], n_labels: int, hidden_sizes: Sequence[int] = (64, 64)
+    ) -> None:
+        super().__init__()
+        self.trunk = ResidualTrunk(math.prod(event_shape), n_labels, 1, hidden_sizes, None)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Logits of shape (batch,)."""
+        return self.trunk(x.flatten(1), None, y).squeeze(1)
