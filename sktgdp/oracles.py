@@ -59,12 +59,14 @@ class GaussianMixture:
             torch.as_tensor(value, dtype=torch.float64)
             for value in (self.weights, self.means, self.variances)
         )
+        if (
+            means.ndim != 2
+            or weights.shape != means.shape[:1]
+            or variances.shape not in (means.shape, means.shape[:1])
+        ):
+            shapes = ", ".join(str(tuple(value.shape)) for value in (weights, means, variances))
+            raise ValueError(f"expected weights (k,), means (k, d), variances (k,) or (k, d); got {shapes}")
         variances = variances[:, None].expand_as(means) if variances.ndim == 1 else variances
-        if means.ndim != 2 or weights.shape != means.shape[:1] or variances.shape != means.shape:
-            raise ValueError(
-                "expected weights (k,), means (k, d), variances (k,) or (k, d); got "
-                f"{tuple(weights.shape)}, {tuple(means.shape)}, {tuple(self.variances.shape)}"
-            )
         if not (weights > 0).all() or abs(weights.sum().item() - 1.0) > 1e-6 or not (variances > 0).all():
             raise ValueError("the weights must be positive and sum to one, the variances must be positive")
         for name, value in (("weights", weights), ("means", means), ("variances", variances)):
@@ -166,8 +168,9 @@ class GaussianMixture:
     def _tails(self, x: Tensor, t: float) -> tuple[Tensor, Tensor]:
         """Probabilities below and above x in one dimension, precise in the tails; each (batch, 1)."""
         means, variances = self._marginal(t)
-        z = (x - means.T) / variances.T.sqrt()
-        below, above = torch.special.ndtr(z), torch.special.ndtr(-z)
+        z = (x - means.T) / torch.sqrt(2.0 * variances.T)
+        # torch.special.ndtr loses its relative precision in the tails; erfc keeps it.
+        below, above = 0.5 * torch.erfc(-z), 0.5 * torch.erfc(z)
         return (below @ self.weights)[:, None], (above @ self.weights)[:, None]
 
 

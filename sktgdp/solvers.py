@@ -265,15 +265,14 @@ def sample(
     t_end: float | None = None,
     denoise: bool = True,
 ) -> Tensor:
-    """Carry ``x_T`` from ``t_start`` to the data.
+    """Carry ``x_T`` from ``t_start`` to the data, a tensor of the same shape, dtype and device.
 
     Parameters
     ----------
     eps_model : callable (x_t, t) -> eps
-        x_t and eps of shape (batch, *event); t of shape (), which the callable must broadcast. Called
-        without gradients.
+        x_t and eps of shape (batch, *event), t of shape (), to be broadcast. Called without gradients.
     x_T : Tensor of shape (batch, *event)
-        Standard normal noise where ``t_start`` is 1. It gives the dtype and the device.
+        Standard normal noise where ``t_start`` is 1.
     solver : str
         A key of :data:`SOLVERS`.
     n_steps : int
@@ -281,6 +280,8 @@ def sample(
         n_steps + 1 with "dpm++3m".
     generator : torch.Generator or callable (x) -> noise of the shape of x, optional
         Source of the noise of stochastic solvers; None is torch's global generator.
+    t_start, t_end : float
+        Ends of the time grid; None is ``process.t_min``.
     denoise : bool
         Whether the last step goes from ``t_end`` to x0_hat; else the result is x at ``t_end``.
     """

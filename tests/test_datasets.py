@@ -64,7 +64,7 @@ def test_digits_parts_are_disjoint_and_complete(shift: str) -> None:
     assert np.array_equal(plain[0], shifted[0])
     for k in (2, 4):
         assert not np.array_equal(plain[k], shifted[k])
-        assert 0.0 <= shifted[k].min()
+        assert shifted[k].min() >= 0.0
         assert shifted[k].max() <= 16.0
     halfway = make_digits_shift(shift, strength=0.5, random_state=0)
     np.testing.assert_allclose(halfway[2], 0.5 * (plain[2] + shifted[2]))

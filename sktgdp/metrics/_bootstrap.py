@@ -9,6 +9,7 @@ Strodthoff et al., "Deep learning for ECG analysis: benchmarks and insights from
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from sktgdp.metrics._checks import check_count, check_fraction
 
 __all__ = ["BootstrapInterval", "bootstrap_interval"]
 
-DRAWS_PER_RESAMPLE = 100  # how often, on average, a resample that lacks a class may be drawn again
+DRAWS_PER_RESAMPLE = 100  # how many draws an accepted resample may cost on average
 
 
 class BootstrapInterval(NamedTuple):
@@ -66,16 +67,18 @@ def _resamples(Y_true: NDArray[Any], n_resamples: int, rng: np.random.RandomStat
     n_samples = len(Y_true)
     required = _required_rows(Y_true)
     accepted: list[NDArray[np.int64]] = []
-    for _ in range(DRAWS_PER_RESAMPLE * n_resamples):
+    for draw in count():
+        if len(accepted) == n_resamples:
+            break
+        if draw >= DRAWS_PER_RESAMPLE * (len(accepted) + 1):
+            raise ValueError(
+                f"Fewer than 1 in {DRAWS_PER_RESAMPLE} resamples of Y_true hold every class: the rarest has "
+                f"{int(required.sum(axis=0).min())} of {n_samples} rows. Drop or merge rare classes."
+            )
         rows = rng.randint(n_samples, size=n_samples)
         if (np.bincount(rows, minlength=n_samples) @ required > 0).all():
             accepted.append(rows)
-            if len(accepted) == n_resamples:
-                return accepted
-    raise ValueError(
-        f"Fewer than one in {DRAWS_PER_RESAMPLE} resamples of Y_true hold every class: the rarest has "
-        f"{int(required.sum(axis=0).min())} of {n_samples} rows. Drop or merge rare classes, or add rows."
-    )
+    return accepted
 
 
 def bootstrap_interval(
@@ -97,9 +100,9 @@ def bootstrap_interval(
         True labels or indicator. A resample that lacks a class, or all rows outside it, is drawn again.
     Y_pred : array-like of shape (n_samples, ...)
     n_resamples : int, default=100
-        Resamples, as in the benchmark. Take 1000 for steadier ends.
+        As in the benchmark; 1000 give steadier ends.
     confidence_level : float in (0, 1), default=0.9
-        Coverage of the interval: from the 5th to the 95th percentile.
+        From the 5th to the 95th percentile.
     random_state : int, RandomState or None
 
     Returns
@@ -107,14 +110,14 @@ def bootstrap_interval(
     BootstrapInterval
         ``(point, lower, upper)``, printed as ``0.953(05)``: half width in units of the last decimal.
     """
-    n_resamples = check_count(n_resamples, "n_resamples", minimum=2)
+    if not callable(metric):
+        raise TypeError(f"metric must be a callable (Y_true, Y_pred) -> float, got {metric!r}.")
+    check_count(n_resamples, "n_resamples", minimum=2)
     tail = 0.5 * (1.0 - check_fraction(confidence_level, "confidence_level"))
     truth, predicted = np.asarray(Y_true), np.asarray(Y_pred)
     check_consistent_length(truth, predicted)
-    resamples = _resamples(truth, n_resamples, check_random_state(random_state))
-    everything = np.arange(len(truth))
-    point, *scores = (float(metric(truth[rows], predicted[rows])) for rows in (everything, *resamples))
+    rows = [np.arange(len(truth)), *_resamples(truth, n_resamples, check_random_state(random_state))]
+    point, *scores = (float(metric(truth[some], predicted[some])) for some in rows)
     if not np.isfinite([point, *scores]).all():
         raise ValueError("metric must be finite on every resample, but it returned NaN or infinity.")
-    lower, upper = np.quantile(scores, [tail, 1.0 - tail])
-    return BootstrapInterval(point, float(lower), float(upper))
+    return BootstrapInterval(point, *np.quantile(scores, [tail, 1.0 - tail]).tolist())

@@ -132,8 +132,8 @@ def _extract(X: Any, name: str, feature_extractor: Any) -> Any:
     extract = next(filter(None, methods), feature_extractor)
     if not callable(extract) or isinstance(feature_extractor, type):
         raise TypeError(
-            f"feature_extractor must be None, a callable X -> features, or a fitted estimator with `embed` or "
-            f"`transform`, got {feature_extractor!r}. Pass one of its methods instead."
+            f"feature_extractor must be None, a callable X -> features, or a fitted estimator with `embed` "
+            f"or `transform`, got {feature_extractor!r}. Pass one of its methods instead."
         )
     checked = check_rows(extract(X), f"feature_extractor({name})", min_rows=2, reason="a covariance")
     if len(checked) != len(X):

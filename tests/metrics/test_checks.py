@@ -60,7 +60,19 @@ def with_nan(whole_column: bool) -> pd.DataFrame:
             r"same columns in the same order.*X_syn\[X_real.columns\]",
         ),
     ],
-    ids=["nan", "empty column", "inf", "width", "rank", "1-d", "no column", "no row", "text", "ragged", "order"],
+    ids=[
+        "nan",
+        "empty column",
+        "inf",
+        "width",
+        "rank",
+        "1-d",
+        "no column",
+        "no row",
+        "text",
+        "ragged",
+        "order",
+    ],
 )
 def test_bad_rows(score: Callable[..., Any], real: Any, syn: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -34,9 +34,7 @@ def exact_sample(mean: Array, covariance: Array, n: int, rng: np.random.Generato
 def test_agrees_with_matrix_square_root(n: int, m: int, d: int, rng: np.random.Generator) -> None:
     F = rng.normal(size=(n, d)) @ rng.normal(size=(d, d))
     G = rng.normal(size=(m, d)) @ rng.normal(size=(d, d)) + 0.5
-    expected = (
-        by_sqrtm(F, G) if d > 1 else (F.mean() - G.mean()) ** 2 + (F.std(ddof=1) - G.std(ddof=1)) ** 2
-    )
+    expected = by_sqrtm(F, G) if d > 1 else (F.mean() - G.mean()) ** 2 + (F.std(ddof=1) - G.std(ddof=1)) ** 2
     assert frechet_distance(F, G) == pytest.approx(expected, rel=1e-9)
 
 
@@ -167,7 +165,9 @@ def test_bad_extractors(extractor: object, error: type[Exception], message: str)
 
 def test_bad_input() -> None:
     X = np.arange(12.0).reshape(4, 3)
-    with pytest.raises(ValueError, match="F_syn has 1 rows, but a covariance of the features needs at least 2"):
+    with pytest.raises(
+        ValueError, match="F_syn has 1 rows, but a covariance of the features needs at least 2"
+    ):
         frechet_distance(X, X[:1])
     with pytest.raises(ValueError, match=r"rows of the same shape, got \(3,\) and \(2,\)"):
         frechet_distance(X, X[:, :2])
