@@ -33,9 +33,8 @@ def guidance_correction(
     process: VPProcess,
     *,
     create_graph: bool = False,
-    return_value: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:
-    """Compute sigma_t times the gradient of log h at the noised rows.
+) -> tuple[Tensor, Tensor]:
+    """Compute sigma_t times the gradient of log h at the noised rows, and log h itself.
 
     Parameters
     ----------
@@ -48,21 +47,19 @@ def guidance_correction(
     process : VPProcess
         Gives sigma_t.
     create_graph : bool
-        Keep the graph, for a loss on the gradient itself.
-    return_value : bool
-        Return log h beside the correction.
+        Keep the graph, for a loss on the correction or a derivative of it.
 
     Returns
     -------
     correction : Tensor of shape (batch, *event)
-    value : Tensor of shape (batch,), only with ``return_value``
+    value : Tensor of shape (batch,)
     """
     with torch.enable_grad():
-        x = x_t.detach().requires_grad_()
+        x = x_t if create_graph and x_t.requires_grad else x_t.detach().requires_grad_()
         value = log_h(x, t)
         (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=create_graph)
     correction = expand_as(process.sigma(t), gradient) * gradient
-    return (correction, value) if return_value else correction
+    return correction, value
 
 
 def guided_noise_prediction(
@@ -85,6 +82,9 @@ def guided_noise_prediction(
     """
 
     def noise_prediction(x_t: Tensor, t: Tensor) -> Tensor:
-        return source(x_t, t) - guidance_correction(log_h, x_t, t, process)
+        # a likelihood differentiates the prediction itself
+        keep = torch.is_grad_enabled() and x_t.requires_grad
+        correction, _ = guidance_correction(log_h, x_t, t, process, create_graph=keep)
+        return source(x_t, t) - correction
 
     return noise_prediction

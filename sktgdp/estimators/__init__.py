@@ -1,0 +1,15 @@
+"""Estimators: the rooms that know scikit-learn's conventions and skorch."""
+
+from sktgdp.estimators._overlap import overlap_weights
+from sktgdp.estimators.density_ratio import DomainClassifier, effective_sample_size
+from sktgdp.estimators.diffusion import DiffusionGenerator, FineTunedDiffusionGenerator
+from sktgdp.estimators.tgdp import TGDPGenerator
+
+__all__ = [
+    "DiffusionGenerator",
+    "DomainClassifier",
+    "FineTunedDiffusionGenerator",
+    "TGDPGenerator",
+    "effective_sample_size",
+    "overlap_weights",
+]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from sktgdp.estimators._training import Batch, NoisedRows
+from sktgdp.estimators._batches import Batch, NoisedRows
 from sktgdp.guidance import guidance_correction
 from sktgdp.losses import (
     consistency_loss,
@@ -50,12 +51,20 @@ class CleanDomain:
 
 @dataclass(frozen=True)
 class NoisedDomain:
-    """Domain classification of noised rows, for the time-dependent ratio of the cycle term."""
+    """Domain classification of noised rows, for the time-dependent ratio of the cycle term.
+
+    The labels are the clean classifier's probabilities: over equal shares of both domains
+    E[q / (p + q) | x_t] = q_t / (p_t + q_t), so the minimiser is the same as with the domains
+    themselves, and the network cannot learn single rows by heart.
+    """
 
     def __call__(self, module: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        source, target = batch["source"], batch["target"]
-        logits = module(source.x_t, source.t, source.y), module(target.x_t, target.t, target.y)
-        return {"domain": domain_log_loss(*logits)}
+        losses = []
+        for rows in (batch["source"], batch["target"]):
+            logit, log_ratio = module(rows.x_t, rows.t, rows.y), rows.log_ratio
+            assert log_ratio is not None
+            losses.append(binary_cross_entropy_with_logits(logit, log_ratio.sigmoid()))
+        return {"domain": 0.5 * (losses[0] + losses[1])}
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,5 @@ class Guidance:
             rows.t,
             self.process,
             create_graph=torch.is_grad_enabled(),
-            return_value=True,
         )
         return consistency_loss(eps_source, correction, rows.eps), value

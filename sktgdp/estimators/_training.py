@@ -1,16 +1,15 @@
 """Training of every network, through skorch's hooks: batches, loss terms, schedule, best weights.
 
 A training problem is an *objective*, a callable ``(module, batch) -> {term: scalar}``, and one
-`Pool` of rows per domain. All randomness lies in the batches (rows, times and noise), drawn
-from a generator of their own, so that an objective is a pure function and validation batches can
-be fixed once.
+`Pool` of rows per domain. All randomness lies in the batches (`sktgdp.estimators._batches`), so that an
+objective is a pure function and validation batches can be fixed once.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,139 +21,12 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
+from sktgdp.estimators._batches import Batch, Pool, PoolBatches
 from sktgdp.process import VPProcess
 
-__all__ = ["Batch", "NoisedRows", "Pool", "TrainingSettings", "resolve_device", "train_network"]
+__all__ = ["TrainedNetwork", "TrainingProblem", "TrainingSettings", "resolve_device", "train_network"]
 
 N_VALIDATION_DRAWS = 4096
-
-
-@dataclass(frozen=True)
-class NoisedRows:
-    """Rows of one domain with a time and a noise each; see `sktgdp.process` for the symbols."""
-
-    x0: Tensor
-    y: Tensor | None
-    t: Tensor
-    eps: Tensor
-    x_t: Tensor
-    log_ratio: Tensor | None
-
-
-class Batch:
-    """Noised rows by domain; its length is the number of rows of all domains together.
-
-    Not a dict: skorch expects the values of a dict to have one common length.
-    """
-
-    def __init__(self, domains: Mapping[str, NoisedRows]) -> None:
-        self._domains = dict(domains)
-
-    def __getitem__(self, domain: str) -> NoisedRows:
-        return self._domains[domain]
-
-    def get(self, domain: str) -> NoisedRows | None:
-        """Rows of a domain, or None where the batch has none of it."""
-        return self._domains.get(domain)
-
-    def __len__(self) -> int:
-        return sum(len(rows.x0) for rows in self._domains.values())
-
-
-@dataclass
-class Pool:
-    """Rows of one domain that batches are drawn from.
-
-    Parameters
-    ----------
-    x0 : Tensor of shape (n, *event)
-    y : Tensor of shape (n, n_labels) or None
-    batch_size : int
-        Rows per batch; rows repeat, each as often as any other, where the pool is smaller.
-    log_ratio : Tensor of shape (n,) or None
-        Log density ratio q/p at the clean rows.
-    weights : Tensor of shape (n,) or None
-        Frequencies to draw rows with; None for equal ones.
-    """
-
-    x0: Tensor
-    y: Tensor | None
-    batch_size: int
-    log_ratio: Tensor | None = None
-    weights: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.x0)
-
-    def indices(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Endless index batches: by permutations, or by weight with replacement."""
-        size, n_rows = self.batch_size, len(self)
-        if self.weights is not None:
-            while True:
-                yield torch.multinomial(self.weights, size, replacement=True, generator=generator)
-        queue = torch.empty(0, dtype=torch.long)
-        while True:
-            while len(queue) < size:
-                queue = torch.cat([queue, torch.randperm(n_rows, generator=generator)])
-            yield queue[:size]
-            queue = queue[size:]
-
-    def noised(self, index: Tensor, process: VPProcess, generator: torch.Generator) -> NoisedRows:
-        """Noise the indexed rows at times spread evenly over (t_min, 1] (stratified draws)."""
-        x0 = self.x0[index.to(self.x0.device)]
-        spread = torch.arange(len(index)) + torch.rand(len(index), generator=generator)
-        t = process.t_min + (1.0 - process.t_min) * spread / len(index)
-        t = t[torch.randperm(len(index), generator=generator)].to(x0)
-        eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype).to(x0)
-        pick = index.to(x0.device)
-        y = None if self.y is None else self.y[pick]
-        log_ratio = None if self.log_ratio is None else self.log_ratio[pick]
-        return NoisedRows(x0, y, t, eps, process.perturb(x0, t, eps), log_ratio)
-
-
-class PoolBatches(torch.utils.data.Dataset):  # type: ignore[type-arg]
-    """The batches of one skorch epoch; iterating goes on with the same random stream.
-
-    Parameters
-    ----------
-    pools : mapping of str to Pool
-    process : VPProcess
-    n_steps : int
-        Batches per epoch.
-    generator : torch.Generator
-    fixed : bool
-        Draw the batches once and repeat them (validation).
-    """
-
-    def __init__(
-        self,
-        pools: Mapping[str, Pool],
-        process: VPProcess,
-        n_steps: int,
-        generator: torch.Generator,
-        fixed: bool = False,
-    ) -> None:
-        self.pools, self.process, self.n_steps, self.generator = pools, process, n_steps, generator
-        self.streams = {name: pool.indices(generator) for name, pool in pools.items()}
-        self.fixed = [self._draw() for _ in range(n_steps)] if fixed else None
-
-    def _draw(self) -> Batch:
-        return Batch(
-            {
-                name: pool.noised(next(self.streams[name]), self.process, self.generator)
-                for name, pool in self.pools.items()
-            }
-        )
-
-    def __len__(self) -> int:
-        return sum(map(len, self.pools.values()))
-
-    def __iter__(self) -> Iterator[tuple[Batch, Tensor]]:
-        # skorch unpacks (X, y); nothing here has a target
-        unused = torch.empty(0)
-        if self.fixed is not None:
-            return ((batch, unused) for batch in self.fixed)
-        return ((self._draw(), unused) for _ in range(self.n_steps))
 
 
 @dataclass(frozen=True)
@@ -260,6 +132,11 @@ class _ObjectiveNet(NeuralNet):
         self.average_ = _Average(self.module_, self.ema_decay)
         return self
 
+    def start_from(self, module: nn.Module) -> None:
+        """Copy the weights of another network."""
+        self.module_.load_state_dict(module.state_dict())
+        self.average_ = _Average(self.module_, self.ema_decay)
+
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         return []
@@ -344,6 +221,7 @@ class TrainedNetwork:
     module: nn.Module
     history: list[dict[str, Any]] = field(default_factory=list)
     best_loss: float = math.nan
+    n_parameters: int = 0
 
 
 def resolve_device(device: str) -> torch.device:
@@ -355,27 +233,74 @@ def resolve_device(device: str) -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def _validation_data(pools: Mapping[str, Pool], process: VPProcess, generator: torch.Generator) -> PoolBatches:
-    """Fix noised copies of the held-out rows, many of each, so that losses compare across epochs."""
-    rows = {name: replace(pool, batch_size=N_VALIDATION_DRAWS) for name, pool in pools.items()}
-    return PoolBatches(rows, process, 1, generator, fixed=True)
+@dataclass(frozen=True)
+class TrainingProblem:
+    """What a network is trained on and for.
+
+    Parameters
+    ----------
+    objective : callable (module, batch) -> dict of scalars
+    pools, valid_pools : mapping of str to Pool
+        Training rows and, if any, held-out rows that choose the best weights.
+    process : VPProcess
+    term_weights : mapping of str to float
+        Weight of each term of the loss, 1 where missing.
+    phase : str
+        Name of this training in the history.
+    """
+
+    objective: Objective
+    pools: Mapping[str, Pool]
+    process: VPProcess
+    phase: str
+    valid_pools: Mapping[str, Pool] | None = None
+    term_weights: Mapping[str, float] = field(default_factory=dict)
+
+    def datasets(self, n_steps: int, seed: int) -> tuple[PoolBatches, PoolBatches | None]:
+        """Training batches of one epoch, and fixed noised copies of the held-out rows, many of each."""
+        generator = torch.Generator().manual_seed(seed)
+        valid = None
+        if self.valid_pools is not None:
+            many = {k: replace(pool, batch_size=N_VALIDATION_DRAWS) for k, pool in self.valid_pools.items()}
+            valid = PoolBatches(many, self.process, 1, generator, fixed=True)
+        return PoolBatches(self.pools, self.process, n_steps, generator), valid
+
+
+def _make_net(
+    module: Callable[..., nn.Module],
+    module_params: Mapping[str, Any],
+    problem: TrainingProblem,
+    settings: TrainingSettings,
+    **options: Any,
+) -> _ObjectiveNet:
+    return _ObjectiveNet(
+        module,
+        criterion=_Criterion,
+        criterion__objective=problem.objective,
+        optimizer=torch.optim.AdamW,
+        optimizer__weight_decay=settings.weight_decay,
+        lr=settings.lr,
+        max_epochs=settings.n_epochs,
+        verbose=0,
+        term_weights=problem.term_weights,
+        max_grad_norm=settings.max_grad_norm,
+        ema_decay=settings.ema_decay,
+        **{f"module__{name}": value for name, value in module_params.items()},
+        **options,
+    )
 
 
 def train_network(
     module: Callable[..., nn.Module],
     module_params: Mapping[str, Any],
-    objective: Objective,
-    pools: Mapping[str, Pool],
-    *,
-    process: VPProcess,
+    problem: TrainingProblem,
     settings: TrainingSettings,
+    *,
     seed: int,
     device: torch.device,
-    valid_pools: Mapping[str, Pool] | None = None,
-    term_weights: Mapping[str, float] | None = None,
     callbacks: Sequence[Callback] = (),
-    initial_state: Mapping[str, Tensor] | None = None,
-    phase: str = "",
+    start: nn.Module | None = None,
+    trainable: Callable[[nn.Module], Iterable[nn.Parameter]] | None = None,
 ) -> TrainedNetwork:
     """Train one network; torch's global random state is left as it was.
 
@@ -383,62 +308,51 @@ def train_network(
     ----------
     module, module_params
         Class (or function) of the network and its arguments.
-    objective : callable (module, batch) -> dict of scalars
-    pools, valid_pools : mapping of str to Pool
-        Training rows and, if any, held-out rows that choose the best weights.
-    process, settings, device
+    problem, settings
         See their classes.
     seed : int
         Decides the initial weights and all batches.
-    term_weights : mapping of str to float, optional
-        Weight of each term of the loss, 1 where missing.
+    device : torch.device
     callbacks : sequence of skorch callbacks
         Called beside the package's own.
-    initial_state : state dict, optional
-        Weights to start from.
-    phase : str
-        Name of this training in the history.
+    start : nn.Module, optional
+        Network of the same kind whose weights the training starts from.
+    trainable : callable (module) -> parameters, optional
+        The parameters that are trained; all of them by default.
 
     Returns
     -------
     TrainedNetwork
     """
-    generator = torch.Generator().manual_seed(seed)
-    valid = None if valid_pools is None else _validation_data(valid_pools, process, generator)
-    data = PoolBatches(pools, process, settings.steps_per_epoch, generator)
+    data, valid = problem.datasets(settings.steps_per_epoch, seed)
     summary = _EpochSummary(settings)
-    net = _ObjectiveNet(
+    rate = LRScheduler(LambdaLR, lr_lambda=settings.rate, step_every="batch")
+    own = [("summary", summary), ("rate", rate)]
+    net = _make_net(
         module,
-        criterion=_Criterion,
-        criterion__objective=objective,
-        optimizer=torch.optim.AdamW,
-        optimizer__weight_decay=settings.weight_decay,
-        lr=settings.lr,
-        max_epochs=settings.n_epochs,
-        train_split=None if valid is None else predefined_split(valid),
-        callbacks=[
-            ("summary", summary),
-            ("rate", LRScheduler(LambdaLR, lr_lambda=settings.rate, step_every="batch")),
-            *[(f"user{i}", callback) for i, callback in enumerate(callbacks)],
-        ],
-        verbose=0,
+        module_params,
+        problem,
+        settings,
         device=device,
-        term_weights=term_weights,
-        max_grad_norm=settings.max_grad_norm,
-        ema_decay=settings.ema_decay,
-        **{f"module__{name}": value for name, value in module_params.items()},
+        train_split=None if valid is None else predefined_split(valid),
+        callbacks=own + [(f"user{i}", callback) for i, callback in enumerate(callbacks)],
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net.initialize()
-        if initial_state is not None:
-            net.module_.load_state_dict(initial_state)
-            net.average_.module.load_state_dict(initial_state)
+        if start is not None:
+            net.start_from(start)
+        if trainable is not None:
+            net.module_.requires_grad_(False)
+            for parameter in trainable(net.module_):
+                parameter.requires_grad_(True)
         net.partial_fit(data)
-    history = [
-        {"phase": phase, "step": (i + 1) * settings.steps_per_epoch}
-        | {k: v for k, v in epoch.items() if k.startswith(("train_", "valid_")) and "batch" not in k}
-        for i, epoch in enumerate(net.history)
-    ]
-    module_ = net.module_.eval().requires_grad_(False)
-    return TrainedNetwork(module_, history, summary.best_loss_)
+    n_trained = sum(p.numel() for p in net.module_.parameters() if p.requires_grad)
+    history = [_history_row(epoch, problem.phase, settings.steps_per_epoch) for epoch in net.history]
+    return TrainedNetwork(net.module_.eval().requires_grad_(False), history, summary.best_loss_, n_trained)
+
+
+def _history_row(epoch: Mapping[str, Any], phase: str, steps_per_epoch: int) -> dict[str, Any]:
+    """Loss terms of one epoch without skorch's bookkeeping."""
+    row: dict[str, Any] = {"phase": phase, "step": epoch["epoch"] * steps_per_epoch}
+    return row | {k: v for k, v in epoch.items() if k.startswith(("train_", "valid_")) and "batch" not in k}

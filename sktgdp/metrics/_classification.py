@@ -53,13 +53,14 @@ def _columns(values: ArrayLike, name: str) -> Floats:
 def _indicator(values: ArrayLike, name: str) -> Flags:
     """Multi-label indicator matrix as booleans."""
     array = _columns(values, name)
-    if not np.isin(array, (0.0, 1.0)).all():
+    positive = array == 1.0
+    if not (positive | (array == 0.0)).all():
         found = np.setdiff1d(array, (0.0, 1.0))[:3].tolist()
         raise ValueError(
             f"{name} must hold 0 and 1 only, one column per class, got also {found}. Binarise labels with "
             f"sklearn.preprocessing.label_binarize and scores with apply_thresholds."
         )
-    return array == 1.0
+    return positive
 
 
 def _same_shape(first: NDArray[Any], second: NDArray[Any], names: tuple[str, str]) -> None:
@@ -158,10 +159,10 @@ def _challenge_score(
     """Mean over classes of a TP / (a TP + b FP + c FN), with the weights (a, b, c)."""
     truth, predicted = _indicator(Y_true, "Y_true"), _indicator(Y_pred, "Y_pred")
     _same_shape(truth, predicted, ("Y_true", "Y_pred"))
-    row_weight = 1.0 / np.maximum(truth.sum(axis=1), 1)
+    row_weight = 1.0 / np.maximum(truth @ np.ones(truth.shape[1]), 1.0)
     true_positive = row_weight @ (truth & predicted)
-    false_positive = row_weight @ (~truth & predicted)
-    false_negative = row_weight @ (truth & ~predicted)
+    false_positive = row_weight @ (predicted > truth)
+    false_negative = row_weight @ (truth > predicted)
     numerator = weights[0] * true_positive
     denominator = numerator + weights[1] * false_positive + weights[2] * false_negative
     empty = denominator == 0.0
@@ -297,21 +298,26 @@ def _row_weights(sample_weight: ArrayLike | None, n_samples: int) -> Floats:
     return weights
 
 
+def _grid_bins(scores: Floats, grid: Floats) -> NDArray[np.intp]:
+    """Number of thresholds strictly below each score: a quicker `searchsorted` for an even grid on [0, 1]."""
+    bins = np.ceil(scores * (len(grid) - 1)).astype(np.intp)
+    # The product may round across a threshold, by one place at most.
+    bins += grid[bins] < scores
+    bins -= (bins > 0) & (grid[bins - 1] >= scores)
+    return bins
+
+
 def _counts_above(truth: Flags, scores: Floats, grid: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """Weight of true positives and of predicted rows at each threshold: two (n_thresholds, n_classes).
 
     Every score is sorted into the grid once; the counts are then tail sums of a histogram.
     """
     n_thresholds, n_classes = len(grid), scores.shape[1]
-    # A score in bin b is strictly above the first b thresholds.
-    cells = np.searchsorted(grid, scores, side="left") * n_classes + np.arange(n_classes)
-    shape = (n_thresholds + 1, n_classes)
-
-    def tail_sums(weights: Floats) -> Floats:
-        histogram = np.bincount(cells.ravel(), weights.ravel(), minlength=shape[0] * n_classes)
-        return histogram.reshape(shape)[::-1].cumsum(axis=0)[::-1][1:]
-
-    return tail_sums(weight[:, None] * truth), tail_sums(np.broadcast_to(weight[:, None], truth.shape))
+    cells = (2 * _grid_bins(scores, grid) + truth) * n_classes + np.arange(n_classes)
+    shape = (n_thresholds + 1, 2, n_classes)
+    histogram = np.bincount(cells.ravel(), np.repeat(weight, n_classes), minlength=np.prod(shape))
+    above = histogram.reshape(shape)[:0:-1].cumsum(axis=0)[::-1]
+    return above[:, 1], above.sum(axis=1)
 
 
 def apply_thresholds(Y_score: ArrayLike, thresholds: ArrayLike) -> NDArray[np.int64]:

@@ -1,21 +1,19 @@
 r"""Distances between two samples in blocks of bounded memory.
 
 Euclidean distances come from :math:`\|a - b\|^2 = \|a\|^2 + \|b\|^2 - 2 a^\top b`, one matrix product per
-block. Its rounding error is about :math:`d\,\epsilon\,(\|a\|^2 + \|b\|^2)`; rows are centred to keep the
-norms small, and a distance within that error of a bound counts as equal to it, so duplicated rows and the
-ties of discrete data are seen as such.
+block. Its rounding error is about :math:`d\,\epsilon\,(\|a\|^2 + \|b\|^2)`, which matters for near neighbours
+far from the origin. Rows are therefore centred on the median, and whatever lies within that error of a
+decision (duplicates, the ties of discrete data, tight clusters) is decided again from the differences.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import gen_batches
 
 from sktgdp.metrics._checks import Floats
 
@@ -24,19 +22,21 @@ __all__ = ["Metric", "closed_radii", "distance_blocks", "inside_blocks", "neares
 Metric = str | Callable[..., float]
 
 BLOCK_BYTES = 2**25
+SAFE_SHARE = 1e-6  # of a squared distance that rounding may reach before neighbours are searched again
 TREE_MAX_FEATURES = 6  # measured at 20,000 rows: a k-d tree loses to the matrix product above this
 ROUNDED_AT_ONE = ("cosine", "correlation")  # one minus a product: the error is absolute, not relative
 
 
 def row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
     """Slices of rows such that a block of (rows, n_columns) floats stays within ``BLOCK_BYTES``."""
-    return gen_batches(n_rows, max(1, BLOCK_BYTES // (8 * n_columns)))
+    step = max(1, BLOCK_BYTES // (8 * n_columns))
+    return (slice(start, start + step) for start in range(0, n_rows, step))
 
 
 def _centred(X: Floats, Y: Floats) -> tuple[Floats, Floats, Floats, Floats, float]:
-    """Both samples minus the mean of the second, their squared norms, the relative rounding error."""
-    mean = Y.mean(axis=0)
-    X, Y = X - mean, Y - mean
+    """Both samples minus the median of the second, their squared norms, the relative rounding error."""
+    centre = np.median(Y, axis=0)  # the mean would follow a single outlier
+    X, Y = X - centre, Y - centre
     rounding = (X.shape[1] + 8) * np.finfo(np.float64).eps
     return X, Y, np.einsum("ij,ij->i", X, X), np.einsum("ij,ij->i", Y, Y), rounding
 
@@ -47,10 +47,35 @@ def _row_distances(X: Floats, Y: Floats) -> Floats:
     return np.sqrt(np.einsum("ij,ij->i", difference, difference))
 
 
+def _nearest_by_product(X: Floats, reference: Floats, k: int, *, exclude_self: bool) -> Floats:
+    """Euclidean `nearest_distances` through matrix products, repaired where they round too much."""
+    centred, centred_reference, norms, reference_norms, rounding = _centred(X, reference)
+    index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(centred_reference)
+    found = index.kneighbors(None if exclude_self else centred, return_distance=False)
+    distances = np.stack([_row_distances(X, reference[found[:, j]]) for j in range(k)], axis=1)
+    distances.sort(axis=1)
+    error = rounding * (norms + reference_norms[found].max(axis=1))
+    farthest = distances[:, -1] ** 2
+    doubtful = np.flatnonzero((farthest > 0) & (error > SAFE_SHARE * farthest))
+    if len(doubtful):
+        distances[doubtful] = _nearest_by_tree(X[doubtful], reference, k, exclude_self=exclude_self)
+    return distances
+
+
+def _nearest_by_tree(X: Floats, reference: Floats, k: int, *, exclude_self: bool) -> Floats:
+    """Euclidean `nearest_distances` from differences; a row's own zero comes first and is dropped."""
+    own = int(exclude_self)
+    index = NearestNeighbors(n_neighbors=k + own, algorithm="kd_tree").fit(reference)
+    found = index.kneighbors(X, return_distance=False)
+    distances = np.stack([_row_distances(X, reference[found[:, j]]) for j in range(k + own)], axis=1)
+    distances.sort(axis=1)
+    return distances[:, own:]
+
+
 def nearest_distances(
     X: Floats, reference: Floats, k: int, metric: Metric, *, exclude_self: bool = False
 ) -> Floats:
-    """Distances of each row to its ``k`` nearest reference rows, ascending, exact for identical rows.
+    """Distances of each row to its ``k`` nearest reference rows, ascending; equal rows give zero.
 
     Parameters
     ----------
@@ -66,17 +91,12 @@ def nearest_distances(
     -------
     ndarray of shape (n_samples, k)
     """
-    euclidean = metric == "euclidean"
-    shift = reference.mean(axis=0) if euclidean else np.zeros(reference.shape[1])
-    tree = euclidean and reference.shape[1] <= TREE_MAX_FEATURES
-    algorithm = "kd_tree" if tree else ("brute" if euclidean else "auto")
-    index = NearestNeighbors(n_neighbors=k, metric=metric, algorithm=algorithm).fit(reference - shift)
-    distances, neighbours = index.kneighbors(None if exclude_self else X - shift)
-    if not euclidean:
-        return distances
-    # The search may round; the distances to the rows it found are computed again from the differences.
-    exact = [_row_distances(X, reference[neighbours[:, j]]) for j in range(k)]
-    return np.sort(np.stack(exact, axis=1), axis=1)
+    if metric == "euclidean":
+        search = _nearest_by_tree if reference.shape[1] <= TREE_MAX_FEATURES else _nearest_by_product
+        return search(X, reference, k, exclude_self=exclude_self)
+    index = NearestNeighbors(n_neighbors=k, metric=metric).fit(reference)
+    distances: Floats = index.kneighbors(None if exclude_self else X)[0]
+    return distances
 
 
 def closed_radii(X: Floats, k: int, metric: Metric) -> Floats:
@@ -101,13 +121,27 @@ def inside_blocks(
         for rows in row_blocks(len(X), len(centres)):
             yield rows, pairwise_distances(X[rows], centres, metric=metric) <= radii
         return
-    X, centres, norms_X, norms_centres, rounding = _centred(X, centres)
-    # |a - b|^2 <= r^2, written so that one product and two passes over the block suffice.
-    bound = (1.0 - rounding) * norms_centres - radii**2
+    centred, centred_centres, norms_X, norms_centres, rounding = _centred(X, centres)
+    # |a - b|^2 <= r^2 as 2 a.b - |a|^2 >= |b|^2 - r^2, once generously and once strictly.
+    generous = (1.0 - rounding) * norms_centres - radii**2
+    strict = (1.0 + rounding) * norms_centres - radii**2
     for rows in row_blocks(len(X), len(centres)):
-        product = (2.0 * X[rows]) @ centres.T
+        product = (2.0 * centred[rows]) @ centred_centres.T
         product -= (1.0 - rounding) * norms_X[rows, None]
-        yield rows, product >= bound
+        inside = product >= generous
+        product -= 2.0 * rounding * norms_X[rows, None]
+        _decide_again(inside, inside & (product < strict), X[rows], centres, radii)
+        yield rows, inside
+
+
+def _decide_again(
+    inside: NDArray[np.bool_], doubtful: NDArray[np.bool_], X: Floats, centres: Floats, radii: Floats
+) -> None:
+    """Settle the doubtful pairs of a block, in place, from the differences of their rows."""
+    pairs = np.flatnonzero(doubtful)
+    for some in row_blocks(len(pairs), X.shape[1]):
+        i, j = np.divmod(pairs[some], len(centres))
+        inside[i, j] = _row_distances(X[i], centres[j]) <= radii[j]
 
 
 def distance_blocks(X: Floats, Y: Floats) -> Iterator[tuple[slice, Floats]]:
@@ -120,7 +154,7 @@ def distance_blocks(X: Floats, Y: Floats) -> Iterator[tuple[slice, Floats]]:
     """
     X, Y, norms_X, norms_Y, rounding = _centred(X, Y)
     for rows in row_blocks(len(X), len(Y)):
-        squared: Any = (-2.0 * X[rows]) @ Y.T
+        squared = (-2.0 * X[rows]) @ Y.T
         squared += (1.0 - rounding) * norms_X[rows, None]
         squared += (1.0 - rounding) * norms_Y
         np.maximum(squared, 0.0, out=squared)

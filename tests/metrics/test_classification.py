@@ -17,6 +17,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import fbeta_score, roc_auc_score
 
 from sktgdp.metrics import (
+    _classification,
     apply_thresholds,
     challenge_f_beta_score,
     challenge_g_beta_score,
@@ -150,6 +151,13 @@ def test_scores_on_the_grid_are_not_above_it(data: st.DataObject, n_thresholds: 
         return
     g = [np.nan_to_num(by_loop(Y, np.greater(S, t).astype(int), 1.5, np.ones(n))[1][0]) for t in grid]
     assert threshold == grid[np.argmax(g)]
+
+
+@pytest.mark.parametrize("n_thresholds", [2, 3, 7, 50, 100, 101, 1000])
+def test_bins_beside_every_threshold(n_thresholds: int) -> None:
+    grid = np.linspace(0, 1, n_thresholds)
+    scores = np.concatenate([grid, np.nextafter(grid[1:], 0), np.nextafter(grid[:-1], 1)])
+    np.testing.assert_array_equal(_classification._grid_bins(scores, grid), np.searchsorted(grid, scores))
 
 
 def test_apply_thresholds_fills_empty_rows() -> None:

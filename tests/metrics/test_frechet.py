@@ -77,8 +77,21 @@ def test_fast_and_exact_route_agree(rng: np.random.Generator, monkeypatch: pytes
     assert fast == pytest.approx(frechet_distance(F, G), rel=1e-10)
 
 
+@pytest.mark.parametrize("decay", [0.5, 1.0, 2.0, 4.0])
+def test_fast_route_keeps_its_digits(
+    decay: float, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spectra like 1 / i**decay in unrelated bases, up to a condition number of 1e16."""
+    d = 100
+    scales = np.arange(1.0, d + 1) ** -decay
+    F, G = (rng.normal(size=(250, d)) * scales @ qr(rng.normal(size=(d, d)))[0] for _ in range(2))
+    exact = frechet_distance(F, G)
+    monkeypatch.setattr(_frechet, "FAST_MIN_FEATURES", d)
+    assert frechet_distance(F, G) == pytest.approx(exact, rel=1e-9)
+
+
 @pytest.mark.parametrize("scale", [0.0, 1e-9])
-def test_fast_route_declines_nearly_singular_covariances(
+def test_fast_route_leaves_singular_covariances(
     scale: float, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     d = 100
@@ -86,9 +99,18 @@ def test_fast_route_declines_nearly_singular_covariances(
     scales = np.ones(d)
     scales[d // 2 :] = scale
     F, G = rng.normal(size=(2, 600, d)) * scales
-    assert _frechet._fast_root_trace(*map(_frechet._centred_root, (F, G))) is None
+    fast = _frechet._fast_root_trace(*map(_frechet._centred_root, (F, G)))
+    assert (fast is None) == (scale == 0.0)
     half = frechet_distance(F[:, : d // 2], G[:, : d // 2])
-    assert frechet_distance(F, G) == pytest.approx(half, rel=1e-9)
+    traces = 2 * (d // 2)
+    assert frechet_distance(F, G) == pytest.approx(half, abs=1e-8 * traces)
+
+
+def test_fast_route_gives_way_to_the_bound(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    roots = rng.normal(size=(2, 30, 5))
+    assert _frechet._fast_root_trace(*roots) is not None
+    monkeypatch.setattr(_frechet, "FAST_TOLERANCE", 0.0)
+    assert _frechet._fast_root_trace(*roots) is None
 
 
 @pytest.mark.parametrize("d", [3, 256])

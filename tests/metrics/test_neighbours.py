@@ -119,6 +119,18 @@ def test_invariances(score: Callable[..., float], rng: np.random.Generator) -> N
     assert isinstance(series, float)
 
 
+@pytest.mark.parametrize("d", [4, 12])
+def test_tight_clusters_far_apart(d: int, rng: np.random.Generator) -> None:
+    """Years in seconds beside features of unit scale: a bare matrix product sees no neighbours here."""
+    real, syn = rng.normal(size=(90, d)), rng.normal(size=(60, d)) * 1.2
+    real[:, 0], syn[:, 0] = 3e7 * rng.integers(4, size=90) + 1e9, 3e7 * rng.integers(4, size=60) + 1e9
+    real[0] += 1e9  # and an outlier
+    for name, expected in plain(real, syn, 5).items():
+        assert SCORES[name](real, syn) == pytest.approx(expected, abs=1e-12), name
+    closest = distance_to_closest_record(real, syn, quantile=None)
+    np.testing.assert_allclose(closest, cdist(syn, real).min(axis=1), rtol=1e-9)
+
+
 @ALL_SCORES
 def test_blocks_do_not_change_the_score(
     score: Callable[..., float], rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,97 @@
+"""Pictures of the Gaussian mixture. Colours: Okabe and Ito's, which every eye tells apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from sktgdp.oracles import paper_mixture_shift
+
+__all__ = ["draw_ablation", "draw_ratios", "draw_samples"]
+
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#555555"
+LIMITS = (-1.9, 1.9)
+SHOWN = 1000
+
+
+def _panel(ax: Axes, X: NDArray[Any]) -> None:
+    """Samples over the contours of the true target."""
+    axis = np.linspace(*LIMITS, 121)
+    points = torch.from_numpy(np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2))
+    density = paper_mixture_shift().target.log_prob(points).exp().numpy().reshape(121, 121)
+    ax.scatter(X[:SHOWN, 0], X[:SHOWN, 1], s=3, color=BLUE, alpha=0.5, linewidths=0, rasterized=True)
+    levels = density.max() * np.array([0.01, 0.1, 0.5])
+    ax.contour(axis, axis, density, levels=levels, colors=ORANGE, linewidths=0.9)
+    ax.set(xlim=LIMITS, ylim=LIMITS, aspect="equal", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def draw_samples(
+    panels: Mapping[tuple[str, int], NDArray[Any]], names: Sequence[str], sizes: Sequence[int], path: Path
+) -> None:
+    """Samples by method (rows) and number of target rows (columns)."""
+    shape = (len(names), len(sizes))
+    figure, axes = plt.subplots(
+        *shape, figsize=(2.3 * shape[1] + 0.6, 2.2 * shape[0] + 0.4), sharex=True, sharey=True,
+        layout="constrained", squeeze=False,
+    )  # fmt: skip
+    for ax, X in zip(axes.flat, panels.values(), strict=True):
+        _panel(ax, X)
+    for ax, n in zip(axes[0], sizes, strict=True):
+        ax.set_title(f"{n:,} target rows", fontsize=10)
+    for ax, name in zip(axes[:, 0], names, strict=True):
+        ax.set_ylabel(f"{name}\n\n$x_2$")
+    for ax in axes[-1]:
+        ax.set_xlabel("$x_1$")
+    _save(figure, path)
+
+
+def draw_ratios(records: Mapping[int, Mapping[str, Any]], path: Path) -> None:
+    """Estimated against true log density ratio, one panel per number of target rows."""
+    figure, axes = plt.subplots(
+        1, len(records), figsize=(3.0 * len(records) + 0.4, 3.5), sharex=True, sharey=True,
+        layout="constrained", squeeze=False,
+    )  # fmt: skip
+    ends = [np.concatenate([r["log_ratio"], r["true_log_ratio"]]) for r in records.values()]
+    low, high = np.quantile(np.concatenate(ends), [0.001, 0.999])
+    for ax, (n, record) in zip(axes[0], records.items(), strict=True):
+        ax.plot([low, high], [low, high], color=GREY, linewidth=1, zorder=1, label="exact")
+        for flag, color, marker, name in ((False, BLUE, "o", "source rows"), (True, ORANGE, "^", "target rows")):
+            at = record["from_target"] == flag
+            values = record["true_log_ratio"][at], record["log_ratio"][at]
+            ax.scatter(*values, s=9, color=color, marker=marker, alpha=0.5, linewidths=0, label=name)
+        ax.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel="true log q/p")
+        ax.set_title(f"{n:,} target rows", fontsize=10)
+    axes[0, 0].set_ylabel("estimated log q/p")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    _save(figure, path)
+
+
+def draw_ablation(panels: Sequence[tuple[str, NDArray[Any]]], n: int, path: Path) -> None:
+    """Samples with and without each regulariser."""
+    figure, axes = plt.subplots(2, 2, figsize=(6.4, 6.6), sharex=True, sharey=True, layout="constrained")
+    for ax, (name, X) in zip(axes.flat, panels, strict=True):
+        _panel(ax, X)
+        ax.set_title(name, fontsize=10)
+    for ax in axes[1]:
+        ax.set_xlabel("$x_1$")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("$x_2$")
+    figure.suptitle(f"{n:,} target rows", fontsize=11)
+    _save(figure, path)

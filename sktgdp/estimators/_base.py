@@ -1,0 +1,245 @@
+"""What every generator does once it is fitted: draw samples and give densities."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from sktgdp.estimators._domains import Floats, InputForm, check_rows
+from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
+from sktgdp.estimators._training import TrainingSettings
+from sktgdp.guidance import TimeFunction
+from sktgdp.likelihood import log_density
+from sktgdp.process import VPProcess
+from sktgdp.solvers import SOLVERS, sample
+
+__all__ = ["BaseGenerator", "draw_seed"]
+
+SAMPLE_CHUNK = 16_384
+DENSITY_CHUNK = 1_024
+
+
+def draw_seed(random_state: Any) -> int:
+    """Turn any ``random_state`` into an integer; None takes fresh entropy, never numpy's global state."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0]) // 2
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31 - 1))
+    if isinstance(random_state, Integral) and 0 <= int(random_state) < 2**32:
+        return int(random_state)
+    raise ValueError(
+        f"random_state must be None, an integer in [0, 2**32), a numpy Generator or RandomState; "
+        f"got {random_state!r}."
+    )
+
+
+class BaseGenerator(BaseEstimator):
+    """Sampling and densities over a noise prediction in transformed units.
+
+    A subclass sets ``process_``, ``transformer_``, ``form_`` (an `InputForm`), ``labels_`` (a `LabelCode`),
+    ``prior_`` (a `LabelPrior` or None), ``device_`` and ``fit_time_``, and gives `noise_model`.
+    """
+
+    process_: VPProcess
+    transformer_: Any
+    form_: InputForm
+    labels_: LabelCode
+    prior_: LabelPrior | None
+    device_: torch.device
+    fit_time_: dict[str, float]
+    solver: str
+    n_steps: int
+    random_state: Any
+    verbose: int
+
+    _training_constraints: ClassVar[dict[str, list[Any]]] = {
+        "max_steps": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "ema_decay": [Interval(Real, 0, 1, closed="left")],
+        "solver": [StrOptions(set(SOLVERS))],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "random_state": ["random_state", np.random.Generator],
+        "verbose": ["verbose"],
+        "callbacks": ["array-like", tuple, None],
+    }
+    _stopping_constraints: ClassVar[dict[str, list[Any]]] = {
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def _training_settings(self) -> TrainingSettings:
+        params = self.get_params(deep=False)
+        names = ("max_steps", "lr", "weight_decay", "ema_decay")
+        return TrainingSettings(**{name: params[name] for name in names})
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        """Time one phase of the fit."""
+        start = time.perf_counter()
+        yield
+        self.fit_time_[name] = time.perf_counter() - start
+
+    def noise_model(self, y: Tensor | None = None) -> TimeFunction:
+        """Noise prediction of the fitted domain, in the units of ``transformer_``.
+
+        Parameters
+        ----------
+        y : Tensor of shape (batch, n_labels), optional
+            Encoded labels; None for a model fitted without.
+
+        Returns
+        -------
+        callable (x_t, t) -> eps
+            ``x_t`` of shape (batch, *event), ``t`` of shape () or (batch,).
+        """
+        raise TypeError(f"{type(self).__name__} gives no noise model; use one of its subclasses.")
+
+    def _start_numbers(self, n_samples: int, random_state: Any) -> tuple[np.random.Generator, torch.Generator]:
+        if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
+            raise ValueError(f"n_samples must be an integer of at least 1; got {n_samples!r}.")
+        seed = draw_seed(self.random_state if random_state is None else random_state)
+        return np.random.default_rng([seed, 1]), torch.Generator().manual_seed(seed)
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        y: Any = None,
+        *,
+        random_state: Any = None,
+        n_steps: int | None = None,
+        solver: str | None = None,
+    ) -> tuple[Any, NDArray[Any] | None]:
+        """Draw rows of the fitted domain.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of rows, at least 1.
+        y : None, one label, or array-like of n_samples labels
+            Labels to condition on; None draws them with the frequencies of the fitted domain. For a
+            multi-label model one label is a vector of length k, and many are (n_samples, k).
+        random_state : int, RandomState, Generator or None
+            None falls back on the estimator's own: an integer there gives the same rows at every call.
+        n_steps : int, optional
+            Solver steps; more are slower and closer to the model's law.
+        solver : str, optional
+            A key of `sktgdp.solvers.SOLVERS`.
+
+        Returns
+        -------
+        X : array or frame of shape (n_samples, ...)
+            Rows in the form and units of those that were fitted.
+        y : ndarray of shape (n_samples,) or (n_samples, k), or None
+            Labels, None for a model fitted without.
+        """
+        check_is_fitted(self)
+        rng, generator = self._start_numbers(n_samples, random_state)
+        codes = self.labels_.for_sampling(y, n_samples, self.prior_, rng)
+        noise = torch.randn((n_samples, *self.form_.event_shape), generator=generator)
+        rows = [
+            sample(
+                self.noise_model(None if codes is None else torch.from_numpy(codes[at]).to(self.device_)),
+                noise[at].to(self.device_),
+                process=self.process_,
+                solver=self.solver if solver is None else solver,
+                n_steps=self.n_steps if n_steps is None else n_steps,
+                generator=generator,
+            ).cpu()
+            for at in (slice(i, i + SAMPLE_CHUNK) for i in range(0, n_samples, SAMPLE_CHUNK))
+        ]
+        X = self.transformer_.inverse_transform(torch.cat(rows).double().numpy())
+        if not np.isfinite(X).all():
+            raise FloatingPointError(
+                "The sampler gave non-finite rows: the fit has diverged. Look at `history_`, scale the "
+                "features, or lower `lr`."
+            )
+        return self.form_.restore(X), None if codes is None else self.labels_.decode(codes)
+
+    def sample_batches(
+        self, n_samples: int, y: Any = None, *, batch_size: int = 10_000, random_state: Any = None, **options: Any
+    ) -> Iterator[tuple[Any, NDArray[Any] | None]]:
+        """Draw ``n_samples`` rows in batches, each an independent call of `sample`.
+
+        Parameters
+        ----------
+        n_samples, y, random_state, **options
+            As for `sample`.
+        batch_size : int
+            Rows per batch; the last may be shorter.
+
+        Yields
+        ------
+        X, y
+        """
+        rng, _ = self._start_numbers(n_samples, random_state)
+        one_label = y is None or np.ndim(y) == (1 if self.labels_.kind == "multilabel" else 0)
+        for start in range(0, n_samples, batch_size):
+            size = min(batch_size, n_samples - start)
+            labels = y if one_label else np.asarray(y)[start : start + size]
+            yield self.sample(size, labels, random_state=rng, **options)
+
+    def score_samples(self, X: ArrayLike, y: Any = None) -> Floats:
+        """Natural logarithm of the density of rows, per unit of the user's own features.
+
+        Computed in float64 along the probability-flow equation, with the exact divergence up to 32
+        coordinates and Hutchinson's estimate above (see `sktgdp.likelihood`).
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, channels, length)
+        y : array-like of n labels, optional
+            Gives log p(x | y). Without it a model fitted with labels gives the mixture over them.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        check_is_fitted(self)
+        rows = check_rows(X, "X")
+        if rows.shape[1:] != self.form_.event_shape:
+            raise ValueError(
+                f"X has rows of shape {rows.shape[1:]}, but the model was fitted on {self.form_.event_shape}."
+            )
+        z = torch.from_numpy(np.ascontiguousarray(self.transformer_.transform(rows)))
+        jacobian = self.transformer_.log_abs_det_jacobian(self.form_.event_shape)
+        if y is not None:
+            codes = self.labels_.encode(check_labels(y, X, "y"))
+            return self._log_density(z, torch.from_numpy(codes)) + jacobian
+        if self.prior_ is None:
+            return self._log_density(z, None) + jacobian
+        terms = [
+            np.log(frequency) + self._log_density(z, torch.from_numpy(row).expand(len(z), -1))
+            for row, frequency in zip(self.prior_.rows, self.prior_.frequencies, strict=True)
+        ]
+        return np.logaddexp.reduce(terms, axis=0) + jacobian
+
+    def _log_density(self, z: Tensor, codes: Tensor | None) -> Floats:
+        values = []
+        for start in range(0, len(z), DENSITY_CHUNK):
+            at = slice(start, start + DENSITY_CHUNK)
+            part = z[at].to(self.device_)
+            labels = None if codes is None else codes[at].to(part)
+            generator = torch.Generator(part.device).manual_seed(0)
+            model = self.noise_model(labels)
+            values.append(log_density(model, part, process=self.process_, generator=generator).cpu().numpy())
+        return np.concatenate(values)
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Mean of `score_samples`: the log-likelihood per row, higher is better."""
+        return float(self.score_samples(X, y).mean())

@@ -1,0 +1,139 @@
+"""Checks of the two domains' arrays, and the form in which rows came and go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_array
+
+from sktgdp.estimators._labels import LabelCode, check_labels
+
+__all__ = ["Domains", "InputForm", "check_domains", "check_rows", "split_domains"]
+
+Floats = NDArray[np.float64]
+
+
+def check_rows(X: Any, name: str, *, min_rows: int = 1) -> Floats:
+    """Check rows of a table (n, d) or of series (n, channels, length); float64, finite."""
+    other = _other_columns(X)
+    if other:
+        raise ValueError(
+            f"{name} has columns that are not numeric: {other}. Encode them first, for example with "
+            "sklearn.preprocessing.OrdinalEncoder."
+        )
+    rows: Floats = check_array(
+        X, dtype=np.float64, allow_nd=True, ensure_min_samples=min_rows, input_name=name, estimator=name
+    )
+    if rows.ndim > 3:
+        raise ValueError(
+            f"{name} has shape {rows.shape}; expected (n, d) for a table or (n, channels, length) for series."
+        )
+    return rows
+
+
+def _other_columns(X: Any) -> list[str]:
+    """Names of a frame's columns that are neither numbers nor booleans."""
+    if not (hasattr(X, "dtypes") and hasattr(X, "columns")):
+        return []
+    kinds = [getattr(dtype, "kind", "O") for dtype in X.dtypes]
+    return [str(c) for c, kind in zip(X.columns, kinds, strict=True) if kind not in "iufb"]
+
+
+@dataclass(frozen=True)
+class InputForm:
+    """How rows came in: columns and dtypes of a frame, or the dtype of an array."""
+
+    event_shape: tuple[int, ...]
+    dtype: Any
+    columns: Any = None
+
+    @classmethod
+    def of(cls, X: Any, rows: Floats) -> InputForm:
+        """Remember the form of ``X``, whose checked values are ``rows``."""
+        if hasattr(X, "iloc") and hasattr(X, "columns"):
+            return cls(rows.shape[1:], list(X.dtypes), X.columns)
+        dtype = getattr(X, "dtype", None)
+        return cls(rows.shape[1:], dtype if isinstance(dtype, np.dtype) else rows.dtype)
+
+    def restore(self, rows: Floats) -> Any:
+        """Give rows the remembered form; integers are rounded, booleans cut at one half."""
+        if self.columns is None:
+            return _as_dtype(rows, self.dtype)
+        import pandas as pd  # the input was a frame, so pandas is there
+
+        columns = [_as_dtype(rows[:, i], dtype) for i, dtype in enumerate(self.dtype)]
+        frame = pd.DataFrame(dict(enumerate(columns)))
+        frame.columns = self.columns
+        return frame
+
+
+def _as_dtype(values: Floats, dtype: Any) -> NDArray[Any]:
+    kind = getattr(dtype, "kind", "f")
+    if kind == "b":
+        return values > 0.5
+    if kind in "iu":
+        limits = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
+        return np.clip(np.rint(values), limits.min, limits.max).astype(getattr(dtype, "numpy_dtype", dtype))
+    return values.astype(dtype) if kind == "f" else values
+
+
+class Domains(NamedTuple):
+    """Source and target as the user gave them."""
+
+    X_src: Any
+    y_src: Any
+    X_tgt: Any
+    y_tgt: Any
+
+
+def split_domains(X_src: Any, y_src: Any, X_tgt: Any, y_tgt: Any, sample_domain: Any) -> Domains:
+    """Bring both call forms into one: four arrays, or stacked rows with ``sample_domain``."""
+    if sample_domain is None:
+        return Domains(X_src, y_src, X_tgt, y_tgt)
+    if X_tgt is not None or y_tgt is not None:
+        raise ValueError(
+            "fit got both sample_domain and X_tgt or y_tgt. Give stacked rows with sample_domain, or the four "
+            "arrays X_src, y_src, X_tgt, y_tgt, but not both: a search would slice X_tgt by the wrong rows."
+        )
+    domain = column_or_1d(sample_domain)
+    check_consistent_length(X_src, domain)
+    if domain.dtype.kind not in "iufb":
+        raise ValueError(f"sample_domain must hold numbers (>= 0 source, < 0 target); got {domain.dtype}.")
+    source, target = np.flatnonzero(domain >= 0), np.flatnonzero(domain < 0)
+
+    def pick(values: Any, index: NDArray[np.intp]) -> Any:
+        return None if values is None else _safe_indexing(values, index)
+
+    return Domains(pick(X_src, source), pick(y_src, source), pick(X_src, target), pick(y_src, target))
+
+
+def check_domains(domains: Domains) -> tuple[Floats, NDArray[Any] | None, Floats, NDArray[Any] | None]:
+    """Check both domains against each other before anything is trained; rows and labels as arrays."""
+    X_src, y_src, X_tgt, y_tgt = domains
+    source = check_rows(X_src, "X_src", min_rows=2)
+    target = check_rows(X_tgt, "X_tgt", min_rows=2)
+    if source.shape[1:] != target.shape[1:]:
+        raise ValueError(
+            f"X_src and X_tgt must have the same features: rows of shape {source.shape[1:]} in X_src, "
+            f"{target.shape[1:]} in X_tgt."
+        )
+    if hasattr(X_src, "columns") and hasattr(X_tgt, "columns"):
+        if list(X_src.columns) != list(X_tgt.columns):
+            raise ValueError(
+                f"X_src and X_tgt must have the same columns in the same order: {list(X_src.columns)} in "
+                f"X_src, {list(X_tgt.columns)} in X_tgt."
+            )
+    if (y_src is None) != (y_tgt is None):
+        given, missing = ("y_src", "y_tgt") if y_tgt is None else ("y_tgt", "y_src")
+        raise ValueError(
+            f"{given} was given and {missing} was not. Give labels of both domains, or of neither."
+        )
+    if y_src is None:
+        return source, None, target, None
+    labels = check_labels(y_src, X_src, "y_src"), check_labels(y_tgt, X_tgt, "y_tgt")
+    LabelCode(labels[0]).encode(labels[1], "y_tgt")  # raises where the source lacks a label
+    return source, labels[0], target, labels[1]

@@ -1,0 +1,159 @@
+"""Step 2 of TGDP: the networks on noised rows, trained on both domains together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sktgdp.estimators._batches import Pool
+from sktgdp.estimators._domains import Floats
+from sktgdp.estimators._objectives import Guidance, NoisedDomain
+from sktgdp.estimators._progress import progress_callbacks
+from sktgdp.estimators._training import TrainingProblem, train_network
+from sktgdp.estimators.density_ratio import DomainClassifier, folds
+from sktgdp.estimators.diffusion import FEW_ROWS
+from sktgdp.nets import GuidanceMLP, MeanOf
+
+if TYPE_CHECKING:
+    from sktgdp.estimators.tgdp import TGDPGenerator
+
+__all__ = ["GuidanceFit", "TwoDomains", "balance_source_rows"]
+
+Codes = NDArray[np.float32]
+
+
+class TwoDomains(NamedTuple):
+    """Rows of both domains in the networks' units, and their encoded labels."""
+
+    source: Floats
+    y_source: Codes | None
+    target: Floats
+    y_target: Codes | None
+
+
+def balance_source_rows(data: TwoDomains, seed: int) -> TwoDomains:
+    """Choose source rows so that their classes are as frequent as the target's.
+
+    Classes that are rarer in the target lose rows at random; those that are more frequent repeat all of
+    theirs equally often. Every class of the source keeps at least one row.
+    """
+    assert data.y_source is not None and data.y_target is not None
+    rng = np.random.default_rng(seed)
+    counts = data.y_target.sum(axis=0) + 1.0 / data.y_target.shape[1]
+    wanted = np.maximum(1, np.rint(len(data.source) * counts / counts.sum())).astype(int)
+    chosen = []
+    for label, size in enumerate(wanted):
+        rows = rng.permutation(np.flatnonzero(data.y_source[:, label] > 0.5))
+        chosen.append(np.resize(rows, size))
+    index = np.concatenate(chosen)
+    return data._replace(source=data.source[index], y_source=data.y_source[index])
+
+
+class GuidanceFit:
+    """Train the time-dependent classifier and the guidance networks of a `TGDPGenerator`.
+
+    Parameters
+    ----------
+    generator : TGDPGenerator
+        Gives parameters, weights, process and source model.
+    data : TwoDomains
+    classifier : DomainClassifier
+        Fitted on ``data``.
+    seed : int
+    """
+
+    def __init__(
+        self, generator: TGDPGenerator, data: TwoDomains, classifier: DomainClassifier, seed: int
+    ) -> None:
+        self.generator, self.seed = generator, seed
+        self.history: list[dict[str, Any]] = []
+        self.n_parameters = 0
+        self.source = self._tensors(data.source, data.y_source, classifier)
+        self.target = self._tensors(data.target, data.y_target, classifier)
+
+    def _tensors(
+        self, rows: Floats, codes: Codes | None, classifier: DomainClassifier
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Rows, encoded labels and log ratio on the device."""
+        y = None if codes is None else self.generator.labels_.decode(codes)
+        log_ratio = classifier.log_density_ratio(rows, y)
+        x, r = (torch.from_numpy(a).float().to(self.generator.device_) for a in (rows, log_ratio))
+        return x, None if codes is None else torch.from_numpy(codes).to(x), r
+
+    def _train(self, problem: TrainingProblem, seed: int) -> nn.Module:
+        generator = self.generator
+        event_shape = tuple(self.source[0].shape[1:])
+        params: dict[str, Any] = {
+            "event_shape": event_shape,
+            "n_labels": generator.labels_.n_labels,
+            "process": generator.process_,
+        }
+        module = generator.guidance_module
+        if module is None:
+            module, params["hidden_sizes"] = GuidanceMLP, tuple(generator.hidden_sizes)
+        settings = generator._training_settings()
+        callbacks = progress_callbacks(generator.verbose, problem.phase, settings)
+        trained = train_network(
+            module, params, problem, settings,
+            seed=seed, device=generator.device_, callbacks=[*callbacks, *(generator.callbacks or ())],
+        )  # fmt: skip
+        self.history += trained.history
+        self.n_parameters += trained.n_parameters
+        return trained.module
+
+    def time_classifier(self) -> nn.Module:
+        """Train the log ratio q_t/p_t of noised rows, from the clean classifier's probabilities."""
+        size = 2 * self.generator.batch_size
+        pools = {
+            name: Pool(x, y, size, log_ratio=log_ratio)
+            for name, (x, y, log_ratio) in (("source", self.source), ("target", self.target))
+        }
+        problem = TrainingProblem(NoisedDomain(), pools, self.generator.process_, "time classifier")
+        return self._train(problem, self.seed)
+
+    def guidance(self, time_classifier: nn.Module | None) -> nn.Module:
+        """Train log h: with few target rows the mean of one network per fold, else one network."""
+        n_target = len(self.target[0])
+        if n_target >= FEW_ROWS:
+            return self._member(time_classifier, None, self.seed + 1)
+        parts = folds(n_target, min(self.generator.n_folds, n_target), self.seed)
+        members = [
+            self._member(time_classifier, torch.from_numpy(held), self.seed + 1 + k)
+            for k, held in enumerate(parts)
+        ]
+        return MeanOf(members)
+
+    def _member(self, time_classifier: nn.Module | None, held: Tensor | None, seed: int) -> nn.Module:
+        """Train one guidance network, stopped by the held-out target rows if there are any."""
+        generator = self.generator
+        size = generator.batch_size
+        (x_source, y_source, log_ratio), (x_target, y_target, _) = self.source, self.target
+        normalised = log_ratio - torch.logsumexp(log_ratio, 0) + np.log(len(log_ratio))
+        keep = torch.ones(len(x_target), dtype=torch.bool)
+        if held is not None:
+            keep[held] = False
+        target, stop = (
+            Pool(x_target[part], None if y_target is None else y_target[part], 2 * size)
+            for part in (keep, ~keep)
+        )
+        source_network = generator.source_model_.network_
+        objective = Guidance(
+            source_network,
+            generator.process_,
+            generator.guidance_loss,
+            time_classifier,
+            generator.eta_consistency_ > 0,
+        )
+        problem = TrainingProblem(
+            objective,
+            {"source": Pool(x_source, y_source, size, log_ratio=normalised), "target": target},
+            generator.process_,
+            "guidance",
+            valid_pools=None if held is None else {"target": stop},
+            term_weights={"cycle": generator.eta_cycle_, "consistency": generator.eta_consistency_},
+        )
+        return self._train(problem, seed)

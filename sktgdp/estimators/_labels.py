@@ -1,0 +1,130 @@
+"""One code for all labels: none, classes, or multi-label indicators become rows of a float matrix.
+
+Networks see a class as a one-hot row and a multi-label target as its indicator row, so that one code
+path conditions on either. The frequencies of distinct rows are the prior that labels are drawn from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_array
+
+__all__ = ["LabelCode", "LabelPrior", "check_labels"]
+
+Floats = NDArray[np.float32]
+
+
+def check_labels(y: Any, X: Any, name: str) -> NDArray[Any]:
+    """Check labels of any kind against their rows: (n,) classes or (n, k) indicators."""
+    check_consistent_length(X, y)
+    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        labels = check_array(y, dtype=None, input_name=name)
+        if type_of_target(labels, input_name=name) != "multilabel-indicator":
+            raise ValueError(
+                f"{name} has shape {labels.shape}, so it must be a multi-label indicator of zeros and ones; "
+                "found other values. Give classes as a vector instead."
+            )
+        return np.asarray(labels)
+    labels = column_or_1d(y, warn=True)
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ValueError(f"{name} contains NaN or infinity; drop these rows or fill in their labels.")
+    if type_of_target(labels, input_name=name).startswith("continuous"):
+        raise ValueError(
+            f"{name} holds continuous values (Unknown label type: continuous); expected class labels. Bin "
+            "the values, or append them to the features."
+        )
+    return np.asarray(labels)
+
+
+@dataclass(frozen=True)
+class LabelPrior:
+    """Distinct label rows and how often each occurs."""
+
+    rows: Floats
+    frequencies: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, code_rows: Floats) -> LabelPrior:
+        """Count the distinct rows of an encoded label matrix."""
+        rows, counts = np.unique(code_rows, axis=0, return_counts=True)
+        return cls(rows, counts / counts.sum())
+
+    def draw(self, n_samples: int, rng: np.random.Generator) -> Floats:
+        """Draw label rows."""
+        return self.rows[rng.choice(len(self.rows), size=n_samples, p=self.frequencies)]
+
+
+class LabelCode:
+    """Code between the user's labels and float rows.
+
+    Attributes
+    ----------
+    kind : {"none", "class", "multilabel"}
+    classes : ndarray of shape (n_classes,)
+        Sorted classes, or the column numbers of a multi-label indicator.
+    """
+
+    def __init__(self, y: NDArray[Any] | None) -> None:
+        self.kind = "none" if y is None else "class" if y.ndim == 1 else "multilabel"
+        if y is None:
+            self.classes: NDArray[Any] = np.empty(0, dtype=int)
+        else:
+            self.classes = np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])
+            self.dtype = y.dtype
+
+    @property
+    def n_labels(self) -> int:
+        """Width of an encoded row; 0 without labels."""
+        return len(self.classes)
+
+    def encode(self, y: NDArray[Any], name: str = "y") -> Floats:
+        """Encode labels as float32 rows of shape (n, n_labels)."""
+        if self.kind == "none":
+            raise ValueError(f"{name} was given, but the model was fitted without labels. Leave {name} out.")
+        if self.kind == "multilabel":
+            if y.ndim != 2 or y.shape[1] != self.n_labels:
+                raise ValueError(
+                    f"{name} has shape {y.shape}; the model was fitted with a multi-label indicator of "
+                    f"{self.n_labels} columns."
+                )
+            return y.astype(np.float32)
+        if y.ndim != 1:
+            raise ValueError(f"{name} has shape {y.shape}; the model was fitted with a vector of classes.")
+        unknown = [label for label in np.unique(y).tolist() if label not in set(self.classes.tolist())]
+        if unknown:
+            raise ValueError(
+                f"{name} holds labels that the model has not seen: {unknown}. Known: {self.classes.tolist()}."
+            )
+        return np.eye(self.n_labels, dtype=np.float32)[np.searchsorted(self.classes, y)]
+
+    def decode(self, rows: Floats) -> NDArray[Any]:
+        """Turn encoded rows back into the user's labels, in their dtype."""
+        if self.kind == "class":
+            return self.classes[rows.argmax(axis=1)]
+        return rows.astype(self.dtype)
+
+    def for_sampling(
+        self, y: Any, n_samples: int, prior: LabelPrior | None, rng: np.random.Generator
+    ) -> Floats | None:
+        """Encode what a user gave to ``sample``: nothing, one label, or one label per row."""
+        if prior is None:
+            if y is not None:
+                self.encode(np.atleast_1d(np.asarray(y)))
+            return None
+        if y is None:
+            return prior.draw(n_samples, rng)
+        labels = np.asarray(y)
+        if labels.ndim == (0 if self.kind == "class" else 1):
+            labels = np.broadcast_to(labels, (n_samples, *labels.shape))
+        if len(labels) != n_samples:
+            raise ValueError(
+                f"y holds {len(labels)} labels for n_samples = {n_samples}. Give one label for all rows, "
+                f"or exactly {n_samples}."
+            )
+        return self.encode(labels)

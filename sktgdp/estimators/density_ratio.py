@@ -1,0 +1,281 @@
+r"""Density ratio of two domains by classification (Eq. 7 of the TGDP paper).
+
+A classifier that tells target from source rows in equal shares has the logit
+:math:`\log q(x, y) / p(x, y)` at its optimum. With few target rows a classifier overfits at once, so it is
+cross-fitted: every fold's classifier stops on, and is judged by, rows it has not seen; the logits of the folds
+are averaged, and one affine map of them (temperature and offset) is fitted on the unseen rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sktgdp.estimators._base import BaseGenerator, draw_seed
+from sktgdp.estimators._batches import Pool
+from sktgdp.estimators._domains import Floats, check_domains, check_rows, split_domains
+from sktgdp.estimators._labels import LabelCode, check_labels
+from sktgdp.estimators._objectives import CleanDomain
+from sktgdp.estimators._training import TrainingProblem, TrainingSettings, resolve_device, train_network
+from sktgdp.nets import DomainMLP
+from sktgdp.preprocessing import RowStandardizer
+from sktgdp.process import VPProcess
+
+__all__ = ["DomainClassifier", "effective_sample_size", "folds"]
+
+LOGIT_LIMIT = 30.0
+
+
+def effective_sample_size(log_ratio: ArrayLike) -> float:
+    """Kish's effective number of rows under importance weights, (sum r)^2 / sum r^2.
+
+    Parameters
+    ----------
+    log_ratio : array-like of shape (n,)
+        Logarithms of the weights, up to a constant.
+
+    Returns
+    -------
+    float
+        Between 1 (one row carries all the weight) and n (equal weights).
+    """
+    log_weights = np.asarray(log_ratio, dtype=np.float64)
+    weights = np.exp(log_weights - log_weights.max())
+    return float(weights.sum() ** 2 / np.square(weights).sum())
+
+
+def folds(n_rows: int, n_folds: int, seed: int) -> list[NDArray[np.intp]]:
+    """Split row numbers at random into folds of nearly equal size."""
+    order = np.random.default_rng(seed).permutation(n_rows)
+    return [order[k::n_folds] for k in range(n_folds)]
+
+
+LogitFunction = Callable[[Floats], Floats]
+
+
+class DomainClassifier(BaseEstimator):
+    """Classifier of the domain of a row, whose calibrated logit is the log density ratio q/p.
+
+    Parameters
+    ----------
+    classifier : scikit-learn classifier or None, default=None
+        Any with ``predict_proba``; it sees the standardised features with the encoded label appended, and
+        the domain (0 source, 1 target) as its target. None is a small network on class-balanced batches.
+    hidden_sizes : sequence of int, default=(64, 64)
+        Hidden layers of the default network.
+    n_folds : int, default=5
+        Folds of the cross-fitting; at most as many as there are target rows.
+    max_steps : int, default=600
+        Gradient steps of one fold's network; the best weights on the held-out fold are kept.
+    batch_size, lr, weight_decay
+        Of the default network; ``batch_size`` rows of each domain per step.
+    device : str, default="auto"
+    random_state : int, RandomState, Generator or None, default=None
+
+    Attributes
+    ----------
+    classifiers_ : list
+        One network or classifier per fold.
+    temperature_, offset_ : float
+        The log ratio is ``logit / temperature_ + offset_``.
+    effective_sample_size_ : float
+        Of the ratio on the source rows; near 1 where the domains hardly overlap.
+    n_parameters_ : int
+        Of the default networks together.
+    n_features_in_ : int
+
+    References
+    ----------
+    Ouyang et al., "Transfer Learning for Diffusion Models", NeurIPS 2024, Eq. 7.
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "classifier": [HasMethods(["fit", "predict_proba"]), None],
+        "hidden_sizes": ["array-like", tuple],
+        "n_folds": [Interval(Integral, 2, None, closed="left")],
+        **{k: BaseGenerator._training_constraints[k] for k in ("max_steps", "batch_size", "lr")},
+        **{k: BaseGenerator._training_constraints[k] for k in ("weight_decay", "device", "random_state")},
+    }
+
+    def __init__(
+        self,
+        classifier: Any = None,
+        *,
+        hidden_sizes: Sequence[int] = (64, 64),
+        n_folds: int = 5,
+        max_steps: int = 600,
+        batch_size: int = 256,
+        lr: float = 2e-3,
+        weight_decay: float = 1e-2,
+        device: str = "auto",
+        random_state: Any = None,
+    ) -> None:
+        self.classifier = classifier
+        self.hidden_sizes = hidden_sizes
+        self.n_folds = n_folds
+        self.max_steps = max_steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.device = device
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X_src: ArrayLike,
+        y_src: Any = None,
+        X_tgt: ArrayLike | None = None,
+        y_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> DomainClassifier:
+        """Learn to tell the target from the source.
+
+        Parameters
+        ----------
+        X_src, X_tgt : array-like of shape (n, d) or (n, channels, length)
+            Rows of the two domains; at least two of each.
+        y_src, y_tgt : array-like of labels, optional
+            With labels the ratio is that of the joint laws of (x, y).
+        sample_domain : array-like of shape (n,), optional
+            With it ``X_src`` and ``y_src`` are the stacked rows of both domains: >= 0 source, < 0 target.
+
+        Returns
+        -------
+        self
+        """
+        self._validate_params()
+        domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
+        source, y_source, target, y_target = check_domains(domains)
+        validate_data(self, domains.X_src, skip_check_array=True)
+        self.labels_ = LabelCode(y_source)
+        self.transformer_ = RowStandardizer().fit(source)
+        z = [self._features(rows, y) for rows, y in ((source, y_source), (target, y_target))]
+        self._cross_fit(z[0], z[1], draw_seed(self.random_state))
+        self.effective_sample_size_ = effective_sample_size(self._log_ratio(z[0]))
+        return self
+
+    def _features(self, rows: Floats, y: NDArray[Any] | None) -> Floats:
+        """Flat standardised features, with the encoded label appended."""
+        z = self.transformer_.transform(rows).reshape(len(rows), -1)
+        return z if y is None else np.hstack([z, self.labels_.encode(y)])
+
+    def _cross_fit(self, source: Floats, target: Floats, seed: int) -> None:
+        n_folds = min(self.n_folds, len(target), len(source))
+        out_source, out_target = np.empty(len(source)), np.empty(len(target))
+        self.classifiers_: list[Any] = []
+        parts = zip(folds(len(source), n_folds, seed), folds(len(target), n_folds, seed), strict=True)
+        for k, (held_source, held_target) in enumerate(parts):
+            train = np.delete(source, held_source, axis=0), np.delete(target, held_target, axis=0)
+            held = source[held_source], target[held_target]
+            make = self._fit_network if self.classifier is None else self._fit_classifier
+            self.classifiers_.append(make(train, held, seed + k))
+            out_source[held_source], out_target[held_target] = (self._logit(k, rows) for rows in held)
+        self.temperature_, self.offset_ = _calibrate(out_source, out_target, self.classifier is not None)
+
+    def _fit_network(self, train: tuple[Floats, Floats], held: tuple[Floats, Floats], seed: int) -> Any:
+        device = resolve_device(self.device)
+
+        def pools(rows: tuple[Floats, Floats]) -> dict[str, Pool]:
+            tensors = [torch.from_numpy(part).float().to(device) for part in rows]
+            return {
+                name: Pool(part, None, self.batch_size)
+                for name, part in zip(("source", "target"), tensors, strict=True)
+            }
+
+        problem = TrainingProblem(
+            CleanDomain(), pools(train), VPProcess(), "domain", valid_pools=pools(held)
+        )
+        settings = TrainingSettings(self.max_steps, self.lr, self.weight_decay)
+        module_params = {
+            "event_shape": train[0].shape[1:],
+            "n_labels": 0,
+            "hidden_sizes": tuple(self.hidden_sizes),
+        }
+        return train_network(DomainMLP, module_params, problem, settings, seed=seed, device=device).module
+
+    def _fit_classifier(self, train: tuple[Floats, Floats], held: tuple[Floats, Floats], seed: int) -> Any:
+        model = clone(self.classifier)
+        if "random_state" in model.get_params() and model.get_params()["random_state"] is None:
+            model.set_params(random_state=seed % 2**31)
+        return model.fit(np.vstack(train), np.repeat([0, 1], [len(part) for part in train]))
+
+    def _logit(self, k: int, features: Floats) -> Floats:
+        """Logit of one fold's classifier."""
+        model = self.classifiers_[k]
+        if self.classifier is None:
+            device = next(model.parameters()).device
+            with torch.no_grad():
+                logit = model(torch.from_numpy(features).float().to(device)).double().cpu().numpy()
+        else:
+            p = np.clip(model.predict_proba(features)[:, 1], 1e-9, 1 - 1e-9)
+            logit = np.log(p) - np.log1p(-p)
+        return np.clip(logit, -LOGIT_LIMIT, LOGIT_LIMIT)
+
+    def _log_ratio(self, features: Floats) -> Floats:
+        logits = [self._logit(k, features) for k in range(len(self.classifiers_))]
+        return np.mean(logits, axis=0) / self.temperature_ + self.offset_
+
+    def log_density_ratio(self, X: ArrayLike, y: Any = None) -> Floats:
+        """Logarithm of q(x, y) / p(x, y), or of q(x) / p(x) for a fit without labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, channels, length)
+        y : array-like of n labels
+            Needed exactly where the fit had labels.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        check_is_fitted(self)
+        rows = check_rows(X, "X")
+        if (y is None) != (self.labels_.kind == "none"):
+            raise ValueError(
+                "y was given, but the classifier was fitted without labels; leave it out."
+                if y is not None
+                else "The classifier was fitted with labels; give y, one label per row."
+            )
+        return self._log_ratio(self._features(rows, None if y is None else check_labels(y, X, "y")))
+
+    def predict_proba(self, X: ArrayLike, y: Any = None) -> Floats:
+        """Probabilities (source, target) of each row where both domains are equally frequent, shape (n, 2)."""
+        log_ratio = self.log_density_ratio(X, y)
+        target = 1.0 / (1.0 + np.exp(-log_ratio))
+        return np.column_stack([1.0 - target, target])
+
+    @property
+    def n_parameters_(self) -> int:
+        """Number of trained parameters of the default networks; 0 with a scikit-learn classifier."""
+        if self.classifier is not None:
+            return 0
+        return sum(p.numel() for network in self.classifiers_ for p in network.parameters())
+
+
+def _calibrate(out_source: Floats, out_target: Floats, with_offset: bool) -> tuple[float, float]:
+    """Fit logit -> logit / temperature + offset by the class-balanced log-loss of unseen rows.
+
+    A classifier from elsewhere may or may not have balanced its classes, hence the offset. The small
+    penalty keeps both finite where the domains are separated.
+    """
+
+    def loss(params: Floats) -> float:
+        slope, offset = np.exp(params[0]), params[1] if with_offset else 0.0
+        source = np.logaddexp(0.0, slope * out_source + offset).mean()
+        target = np.logaddexp(0.0, -(slope * out_target + offset)).mean()
+        return float(0.5 * (source + target) + 1e-3 * (params[0] ** 2 + 0.01 * params[1] ** 2))
+
+    start = np.array([0.0, 0.0])
+    best = minimize(loss, start, method="L-BFGS-B", bounds=[(np.log(0.1), np.log(3.0)), (-20.0, 20.0)])
+    return float(np.exp(-best.x[0])), float(best.x[1]) if with_offset else 0.0

@@ -1,0 +1,411 @@
+"""Diffusion models of one domain, and the fine-tuned baseline of two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from sktgdp.estimators._base import BaseGenerator, draw_seed
+from sktgdp.estimators._batches import Pool
+from sktgdp.estimators._domains import Domains, Floats, InputForm, check_domains, check_rows, split_domains
+from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
+from sktgdp.estimators._objectives import Denoising
+from sktgdp.estimators._progress import progress_callbacks
+from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, resolve_device, train_network
+from sktgdp.guidance import TimeFunction
+from sktgdp.nets import AnyPrecision, ScoreMLP
+from sktgdp.preprocessing import RowStandardizer
+from sktgdp.process import VPProcess
+
+__all__ = ["DiffusionGenerator", "FineTunedDiffusionGenerator", "prepare_source"]
+
+# Below this many rows "auto" holds rows out: there a network learns them by heart before it stops.
+FEW_ROWS = 1000
+
+
+class _NetworkGenerator(BaseGenerator):
+    """A generator whose noise prediction is one trained network."""
+
+    network_: nn.Module
+    history_: list[dict[str, Any]]
+    n_parameters_: int
+    classes_: NDArray[Any]
+
+    def noise_model(self, y: Tensor | None = None) -> TimeFunction:
+        """Noise prediction in the units of ``transformer_``; see `BaseGenerator.noise_model`."""
+        check_is_fitted(self)
+        network = AnyPrecision(self.network_)
+        return lambda x_t, t: network(x_t, t, y)
+
+    def _pools(self, z: Floats, codes: NDArray[np.float32] | None, seed: int) -> tuple[Pool, Pool | None]:
+        """Training and held-out rows."""
+        params = self.get_params(deep=False)
+        n_rows, stop = len(z), params["early_stopping"]
+        stop = n_rows < FEW_ROWS if stop == "auto" else stop
+        n_valid = min(n_rows - 1, max(1, round(params["validation_fraction"] * n_rows))) if stop else 0
+        order = torch.from_numpy(np.random.default_rng(seed).permutation(n_rows))
+        rows = torch.from_numpy(z).float().to(self.device_)
+        labels = None if codes is None else torch.from_numpy(codes).to(self.device_)
+        pools = [
+            Pool(rows[part], None if labels is None else labels[part], params["batch_size"])
+            for part in (order[n_valid:], order[:n_valid])
+        ]
+        return pools[0], pools[1] if n_valid else None
+
+    def _train(
+        self,
+        z: Floats,
+        codes: NDArray[np.float32] | None,
+        seed: int,
+        *,
+        module: Any,
+        module_params: dict[str, Any],
+        phase: str,
+        **options: Any,
+    ) -> TrainedNetwork:
+        train, valid = self._pools(z, codes, seed)
+        problem = TrainingProblem(
+            Denoising(),
+            {"rows": train},
+            self.process_,
+            phase,
+            valid_pools=None if valid is None else {"rows": valid},
+        )
+        settings = self._training_settings()
+        params = self.get_params(deep=False)
+        callbacks = [*progress_callbacks(params["verbose"], phase, settings), *(params["callbacks"] or ())]
+        with self._phase(phase):
+            trained = train_network(
+                module, module_params, problem, settings,
+                seed=seed, device=self.device_, callbacks=callbacks, **options,
+            )  # fmt: skip
+        self.network_, self.history_ = trained.module, trained.history
+        self.n_parameters_ = trained.n_parameters
+        return trained
+
+
+class DiffusionGenerator(_NetworkGenerator):
+    """Diffusion model of one domain: the source model, or the vanilla baseline on target rows.
+
+    A network learns the noise in x_t = alpha_t x_0 + sigma_t eps by denoising score matching; samples
+    follow the probability-flow equation back from noise.
+
+    Parameters
+    ----------
+    module : class or callable, default=None
+        Makes the network from ``event_shape`` (tuple), ``n_labels`` (int) and ``process`` (`VPProcess`); it
+        is called with (x_t, t, y) and returns the noise. None is `sktgdp.nets.ScoreMLP`.
+    hidden_sizes : sequence of int, default=(128, 128, 128)
+        Hidden layers of the default network.
+    max_steps : int, default=3000
+        Gradient steps.
+    batch_size : int, default=1024
+        Rows per step; may exceed the number of rows, which are then repeated with fresh noise.
+    lr, weight_decay : float, default=0.003, 0.0001
+        Of AdamW, with warm-up and cosine decay.
+    ema_decay : float, default=0.995
+        Of the moving average of the weights that is kept.
+    early_stopping : bool or "auto", default="auto"
+        Hold rows out and keep the weights that denoise them best; "auto" does so below 1,000 rows.
+    validation_fraction : float, default=0.2
+        Share of the rows held out.
+    solver : str, default="dpm++2m"
+        A key of `sktgdp.solvers.SOLVERS`.
+    n_steps : int, default=25
+        Solver steps.
+    transformer : "auto" or transformer, default="auto"
+        Brings rows to units of about 1 and back; "auto" is `sktgdp.preprocessing.RowStandardizer`. A
+        transformer of your own needs ``inverse_transform``, and ``log_abs_det_jacobian`` for densities.
+    device : str, default="auto"
+        A torch device; "auto" is CUDA, then MPS, then the CPU.
+    random_state : int, RandomState, Generator or None, default=None
+    verbose : int, default=0
+        Above 0 shows a progress bar.
+    callbacks : sequence of skorch callbacks, default=None
+
+    Attributes
+    ----------
+    network_ : nn.Module
+    transformer_ : transformer
+    classes_ : ndarray of shape (n_classes,)
+        Empty without labels; column numbers for multi-label targets.
+    history_ : list of dict
+        Losses, one entry per 5 % of the steps or 50 of them.
+    n_parameters_ : int
+        Number of trained parameters.
+    fit_time_ : dict of str to float
+        Seconds per phase.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str, for frames
+
+    References
+    ----------
+    Song et al., "Score-Based Generative Modeling through Stochastic Differential Equations", ICLR 2021.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseGenerator._training_constraints,
+        **BaseGenerator._stopping_constraints,
+        "module": [callable, None],
+        "hidden_sizes": ["array-like", tuple],
+        "transformer": [StrOptions({"auto"}), object],
+    }
+
+    def __init__(
+        self,
+        module: Any = None,
+        *,
+        hidden_sizes: Sequence[int] = (128, 128, 128),
+        max_steps: int = 3000,
+        batch_size: int = 1024,
+        lr: float = 3e-3,
+        weight_decay: float = 1e-4,
+        ema_decay: float = 0.995,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.2,
+        solver: str = "dpm++2m",
+        n_steps: int = 25,
+        transformer: Any = "auto",
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+        callbacks: Sequence[Any] | None = None,
+    ) -> None:
+        self.module = module
+        self.hidden_sizes = hidden_sizes
+        self.max_steps = max_steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.ema_decay = ema_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.solver = solver
+        self.n_steps = n_steps
+        self.transformer = transformer
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    def fit(self, X: ArrayLike, y: Any = None) -> DiffusionGenerator:
+        """Learn the distribution of the rows, given their labels if there are any.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, channels, length)
+        y : array-like of shape (n,) or (n, k), optional
+            Classes, or a multi-label indicator.
+
+        Returns
+        -------
+        self
+        """
+        self._validate_params()
+        rows = check_rows(X, "X", min_rows=2)
+        labels = None if y is None else check_labels(y, X, "y")
+        validate_data(self, X, skip_check_array=True)
+        seed = draw_seed(self.random_state)
+        self.process_ = VPProcess()
+        self.device_ = resolve_device(self.device)
+        self.form_ = InputForm.of(X, rows)
+        self.labels_ = LabelCode(labels)
+        self.classes_ = self.labels_.classes
+        codes = None if labels is None else self.labels_.encode(labels)
+        self.prior_ = None if codes is None else LabelPrior.of(codes)
+        self.transformer_ = RowStandardizer() if self.transformer == "auto" else clone(self.transformer)
+        z = np.asarray(self.transformer_.fit_transform(rows), dtype=np.float64)
+        self.fit_time_ = {}
+        module, module_params = self._module(z.shape[1:])
+        self._train(z, codes, seed, module=module, module_params=module_params, phase="diffusion")
+        return self
+
+    def _module(self, event_shape: tuple[int, ...]) -> tuple[Any, dict[str, Any]]:
+        """Class of the network and its arguments."""
+        params = {"event_shape": event_shape, "n_labels": self.labels_.n_labels, "process": self.process_}
+        if self.module is not None:
+            return self.module, params
+        return ScoreMLP, params | {"hidden_sizes": tuple(self.hidden_sizes)}
+
+
+def prepare_source(
+    source_model: Any, domains: Domains, *, seed: int, n_rows: int = 10_000, **shared: Any
+) -> tuple[DiffusionGenerator, Domains, bool]:
+    """Give a fitted source model and source rows, whatever of the two the user has.
+
+    Parameters
+    ----------
+    source_model : DiffusionGenerator, FrozenEstimator of a fitted one, or None
+        Unfitted models are cloned and fitted on the source rows; frozen ones are used as they are.
+    domains : Domains
+        Without source rows they are drawn from the frozen model (source-free transfer).
+    seed : int
+    n_rows : int
+        Source rows to draw where there are none.
+    **shared
+        Parameters of a default source model.
+
+    Returns
+    -------
+    model, domains, trained
+        ``trained`` tells whether the model was fitted here.
+    """
+    frozen = isinstance(source_model, FrozenEstimator)
+    model = source_model.estimator if frozen else source_model
+    if model is not None and not isinstance(model, DiffusionGenerator):
+        raise TypeError(
+            "source_model must be None, a DiffusionGenerator, or FrozenEstimator(fitted DiffusionGenerator); "
+            f"got {type(model).__name__}."
+        )
+    if frozen:
+        check_is_fitted(model)
+    if domains.X_src is None:
+        if not frozen:
+            raise ValueError(
+                "X_src is None. Give source rows, or a trained source model to draw them from: "
+                "source_model=FrozenEstimator(fitted_diffusion_generator)."
+            )
+        X_src, y_src = model.sample(n_rows, random_state=seed)
+        domains = domains._replace(X_src=X_src, y_src=None if domains.y_tgt is None else y_src)
+    check_domains(domains)
+    if frozen:
+        return model, domains, False
+    model = DiffusionGenerator(random_state=seed, **shared) if model is None else clone(model)
+    return model.fit(domains.X_src, domains.y_src), domains, True
+
+
+def _all_parameters(module: nn.Module) -> Iterable[nn.Parameter]:
+    return module.parameters()
+
+
+def _biases_and_norms(module: nn.Module) -> Iterable[nn.Parameter]:
+    """Biases everywhere, and the scales of normalisation layers: every parameter of one axis."""
+    return (p for p in module.parameters() if p.ndim == 1)
+
+
+TRAINABLE = {"all": _all_parameters, "bias_norm": _biases_and_norms}
+
+
+class FineTunedDiffusionGenerator(_NetworkGenerator):
+    """The baseline that goes on training the source model on target rows.
+
+    Parameters
+    ----------
+    source_model : DiffusionGenerator, FrozenEstimator of a fitted one, or None
+        As for `TGDPGenerator`. The fitted source model itself is never changed.
+    trainable : {"all", "bias_norm"}, default="all"
+        Train every weight, or only biases and normalisation scales (parameter-efficient).
+    max_steps, lr : int, float, default=1500, 0.001
+        Gradient steps on the target rows, and their rate.
+    batch_size, weight_decay, ema_decay, early_stopping, validation_fraction, solver, n_steps, device, \
+random_state, verbose, callbacks
+        As for `DiffusionGenerator`.
+
+    Attributes
+    ----------
+    source_model_ : DiffusionGenerator
+    network_, transformer_, classes_, history_, n_parameters_, fit_time_, n_features_in_
+        As for `DiffusionGenerator`.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseGenerator._training_constraints,
+        **BaseGenerator._stopping_constraints,
+        "source_model": [object, None],
+        "trainable": [StrOptions(set(TRAINABLE))],
+    }
+
+    def __init__(
+        self,
+        source_model: Any = None,
+        *,
+        trainable: str = "all",
+        max_steps: int = 1500,
+        batch_size: int = 1024,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        ema_decay: float = 0.995,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.2,
+        solver: str = "dpm++2m",
+        n_steps: int = 25,
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+        callbacks: Sequence[Any] | None = None,
+    ) -> None:
+        self.source_model = source_model
+        self.trainable = trainable
+        self.max_steps = max_steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.ema_decay = ema_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.solver = solver
+        self.n_steps = n_steps
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    def fit(
+        self,
+        X_src: ArrayLike | None,
+        y_src: Any = None,
+        X_tgt: ArrayLike | None = None,
+        y_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> FineTunedDiffusionGenerator:
+        """Train the source model and go on with the target rows; see `TGDPGenerator.fit`."""
+        self._validate_params()
+        domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
+        seed = draw_seed(self.random_state)
+        self.fit_time_ = {}
+        with self._phase("source"):
+            source, domains, _ = prepare_source(
+                self.source_model, domains, seed=seed, device=self.device, verbose=self.verbose
+            )
+        _, _, rows, labels = check_domains(domains)
+        validate_data(self, domains.X_tgt, skip_check_array=True)
+        codes = adopt_source(self, source, domains.X_tgt, rows, labels)
+        z = source.transformer_.transform(rows)
+        module, module_params = source._module(z.shape[1:])
+        self._train(
+            z, codes, seed + 1, module=module, module_params=module_params, phase="fine-tuning",
+            start=source.network_, trainable=TRAINABLE[self.trainable],
+        )  # fmt: skip
+        return self
+
+
+def adopt_source(
+    target: Any, source: DiffusionGenerator, X_tgt: Any, rows: Floats, labels: NDArray[Any] | None
+) -> NDArray[np.float32] | None:
+    """Take over the source model's units and label code; encode the target's labels with it."""
+    if rows.shape[1:] != source.form_.event_shape:
+        raise ValueError(
+            f"X_tgt has rows of shape {rows.shape[1:]}, but source_model was fitted on "
+            f"{source.form_.event_shape}."
+        )
+    if labels is None and source.labels_.kind != "none":
+        raise ValueError("source_model was fitted with labels; give y_src and y_tgt too.")
+    target.source_model_ = source
+    target.process_ = source.process_
+    target.transformer_ = source.transformer_
+    target.labels_, target.classes_ = source.labels_, source.classes_
+    target.form_ = InputForm.of(X_tgt, rows)
+    target.device_ = source.device_
+    codes = None if labels is None else source.labels_.encode(labels, "y_tgt")
+    target.prior_ = None if codes is None else LabelPrior.of(codes)
+    return codes

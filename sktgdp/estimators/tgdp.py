@@ -1,0 +1,305 @@
+"""The Transfer Guided Diffusion Process: a source diffusion model guided to the target domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from sktgdp.estimators._base import BaseGenerator, draw_seed
+from sktgdp.estimators._domains import Floats, check_domains, check_rows, split_domains
+from sktgdp.estimators._guidance_fit import GuidanceFit, TwoDomains, balance_source_rows
+from sktgdp.estimators._labels import check_labels
+from sktgdp.estimators._overlap import overlap_weights
+from sktgdp.estimators.density_ratio import DomainClassifier
+from sktgdp.estimators.diffusion import DiffusionGenerator, adopt_source, prepare_source
+from sktgdp.guidance import TimeFunction, guided_noise_prediction
+from sktgdp.nets import AnyPrecision
+
+__all__ = ["TGDPGenerator"]
+
+Weight = float | str
+
+
+class TGDPGenerator(BaseGenerator):
+    """Generator of a small target domain: a frozen source diffusion model plus learned guidance.
+
+    Three steps: a domain classifier estimates the density ratio r = q/p of target to source; a small
+    guidance network h learns E[r | x_t] with two regularisers; the source's score plus the gradient of
+    log h samples the target. The source model is never changed.
+
+    Parameters
+    ----------
+    source_model : DiffusionGenerator, FrozenEstimator of a fitted one, or None, default=None
+        None trains a default `DiffusionGenerator` on the source rows; an unfitted one is cloned and trained;
+        ``sklearn.frozen.FrozenEstimator(fitted)`` is used as it is and never trained.
+    domain_classifier : DomainClassifier, scikit-learn classifier with ``predict_proba``, or None, default=None
+        Estimates the density ratio; None is a default `DomainClassifier`.
+    guidance_module : class or callable, default=None
+        Makes a guidance network from ``event_shape``, ``n_labels`` and ``process``; it is called with
+        (x_t, t, y) and returns log h of shape (batch,). None is `sktgdp.nets.GuidanceMLP`.
+    guidance_loss : {"kl", "mse"}, default="kl"
+        Bregman divergence of the guidance term: generalised Kullback-Leibler, or the paper's squared error.
+    eta_cycle, eta_consistency : float or "auto", default="auto"
+        Weights of the cycle and the consistency regulariser, as means over coordinates (the paper's multiply
+        sums). 0 switches a term off and trains nothing for it; "auto" chooses by the overlap of the domains,
+        see `sktgdp.estimators.overlap_weights`.
+    conditional : bool or "auto", default="auto"
+        Whether labels condition the model; "auto" does so where labels are given.
+    balance_source : bool, default=True
+        Choose source rows so that their classes are as frequent as the target's, which takes the shift of
+        the labels out of the ratio. Applies to classes, not to multi-label targets.
+    hidden_sizes : sequence of int, default=(64, 64, 64)
+        Hidden layers of the default guidance network and of the time-dependent classifier.
+    n_folds : int, default=5
+        Below 1,000 target rows one guidance network is trained per fold, stopped by the rows of the
+        fold, and their mean is taken; at most as many as there are target rows.
+    max_steps : int, default=800
+        Gradient steps of one guidance network.
+    batch_size : int, default=256
+        Source rows per step; twice as many target rows.
+    lr, weight_decay, ema_decay : float, default=0.004, 0.0001, 0.995
+        Of the guidance networks; see `DiffusionGenerator`.
+    solver, n_steps, device, random_state, verbose, callbacks
+        As for `DiffusionGenerator`.
+
+    Attributes
+    ----------
+    source_model_ : DiffusionGenerator
+    domain_classifier_ : DomainClassifier
+        Fitted on rows in the units of ``transformer_``.
+    time_classifier_ : nn.Module or None
+        Time-dependent log ratio of the cycle term; None where ``eta_cycle_`` is 0.
+    guidance_ : nn.Module
+        Log of the guidance function h.
+    transformer_ : transformer
+        That of the source model.
+    classes_ : ndarray of shape (n_classes,)
+    target_prior_ : ndarray of shape (n_classes,) or None
+        Share of the target rows that carry each label.
+    eta_cycle_, eta_consistency_ : float
+        The weights used.
+    effective_sample_size_ : float
+        Of the ratio on the source rows; near 1 where the domains hardly overlap.
+    history_ : list of dict
+        Every term of the loss, by phase and step.
+    n_parameters_ : int
+        Parameters trained on the target side.
+    fit_time_ : dict of str to float
+        Seconds per phase.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str, for frames
+
+    References
+    ----------
+    Ouyang, Xie, Zha, Cheng, "Transfer Learning for Diffusion Models", NeurIPS 2024, arXiv 2405.16876.
+
+    Examples
+    --------
+    >>> from sktgdp import TGDPGenerator
+    >>> from sktgdp.datasets import make_gaussian_mixture_shift
+    >>> X_src, y_src, X_tgt, y_tgt = make_gaussian_mixture_shift(random_state=0)
+    >>> gen = TGDPGenerator(random_state=0).fit(X_src, y_src, X_tgt, y_tgt)  # doctest: +SKIP
+    >>> X_new, y_new = gen.sample(1000, y=1)  # doctest: +SKIP
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseGenerator._training_constraints,
+        "source_model": [object, None],
+        "domain_classifier": [DomainClassifier, HasMethods(["fit", "predict_proba"]), None],
+        "guidance_module": [callable, None],
+        "guidance_loss": [StrOptions({"kl", "mse"})],
+        "eta_cycle": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "eta_consistency": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "conditional": ["boolean", StrOptions({"auto"})],
+        "balance_source": ["boolean"],
+        "hidden_sizes": ["array-like", tuple],
+        "n_folds": [Interval(Integral, 2, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        source_model: Any = None,
+        *,
+        domain_classifier: Any = None,
+        guidance_module: Any = None,
+        guidance_loss: str = "kl",
+        eta_cycle: Weight = "auto",
+        eta_consistency: Weight = "auto",
+        conditional: bool | str = "auto",
+        balance_source: bool = True,
+        hidden_sizes: Sequence[int] = (64, 64, 64),
+        n_folds: int = 5,
+        max_steps: int = 800,
+        batch_size: int = 256,
+        lr: float = 4e-3,
+        weight_decay: float = 1e-4,
+        ema_decay: float = 0.995,
+        solver: str = "dpm++2m",
+        n_steps: int = 25,
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+        callbacks: Sequence[Any] | None = None,
+    ) -> None:
+        self.source_model = source_model
+        self.domain_classifier = domain_classifier
+        self.guidance_module = guidance_module
+        self.guidance_loss = guidance_loss
+        self.eta_cycle = eta_cycle
+        self.eta_consistency = eta_consistency
+        self.conditional = conditional
+        self.balance_source = balance_source
+        self.hidden_sizes = hidden_sizes
+        self.n_folds = n_folds
+        self.max_steps = max_steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.ema_decay = ema_decay
+        self.solver = solver
+        self.n_steps = n_steps
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    def fit(
+        self,
+        X_src: ArrayLike | None,
+        y_src: Any = None,
+        X_tgt: ArrayLike | None = None,
+        y_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> TGDPGenerator:
+        """Learn the target domain from many source rows and few target rows.
+
+        Parameters
+        ----------
+        X_src : array-like of shape (m, d) or (m, channels, length), or None
+            Source rows. None draws them from a frozen ``source_model`` (source-free transfer).
+        y_src : array-like of shape (m,) or (m, k), optional
+            Classes, or a multi-label indicator.
+        X_tgt : array-like of shape (n, d) or (n, channels, length)
+            Target rows, at least 2.
+        y_tgt : array-like of shape (n,) or (n, k), optional
+            Labels among those of the source; given exactly where ``y_src`` is.
+        sample_domain : array-like of shape (m + n,), optional
+            With it ``X_src`` and ``y_src`` are the stacked rows and labels of both domains: >= 0 marks a
+            source row, < 0 a target row.
+
+        Returns
+        -------
+        self
+        """
+        self._validate_params()
+        domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
+        if self.conditional is False:
+            domains = domains._replace(y_src=None, y_tgt=None)
+        elif self.conditional is True and domains.y_tgt is None:
+            raise ValueError("conditional=True needs labels: give y_src and y_tgt.")
+        seed = draw_seed(self.random_state)
+        self.fit_time_, self.history_ = {}, []
+        with self._phase("source"):
+            source, domains, trained = prepare_source(
+                self.source_model, domains, seed=seed, device=self.device, verbose=self.verbose
+            )
+        if trained:
+            self.history_ += source.history_
+        source_rows, y_source, target_rows, y_target = check_domains(domains)
+        validate_data(self, domains.X_tgt, skip_check_array=True)
+        codes = adopt_source(self, source, domains.X_tgt, target_rows, y_target)
+        self.target_prior_ = None if codes is None else codes.mean(axis=0)
+        z_source, z_target = (self.transformer_.transform(rows) for rows in (source_rows, target_rows))
+        source_codes = None if y_source is None else source.labels_.encode(y_source)
+        data = TwoDomains(z_source, source_codes, z_target, codes)
+        if self.balance_source and self.labels_.kind == "class":
+            data = balance_source_rows(data, seed)
+        self._fit_ratio(data, seed + 1)
+        self._fit_guidance(data, seed + 2)
+        return self
+
+    def _fit_ratio(self, data: TwoDomains, seed: int) -> None:
+        """Step 1: the density ratio, its effective sample size, and the weights that follow from it."""
+        given = self.domain_classifier
+        if isinstance(given, DomainClassifier):
+            classifier = clone(given)
+        else:
+            classifier = DomainClassifier(given, device=self.device)
+        if classifier.random_state is None:
+            classifier.set_params(random_state=seed)
+        with self._phase("domain classifier"):
+            labels = (None if y is None else self.labels_.decode(y) for y in (data.y_source, data.y_target))
+            y_source, y_target = labels
+            self.domain_classifier_ = classifier.fit(data.source, y_source, data.target, y_target)
+        self.effective_sample_size_ = classifier.effective_sample_size_
+        n_features = int(np.prod(data.source.shape[1:]))
+        cycle, consistency = overlap_weights(self.effective_sample_size_, n_features)
+        self.eta_cycle_ = cycle if self.eta_cycle == "auto" else float(self.eta_cycle)
+        self.eta_consistency_ = consistency if self.eta_consistency == "auto" else float(self.eta_consistency)
+
+    def _fit_guidance(self, data: TwoDomains, seed: int) -> None:
+        """Step 2: the time-dependent ratio if the cycle term is on, and the guidance networks."""
+        fit = GuidanceFit(self, data, self.domain_classifier_, seed)
+        self.time_classifier_: nn.Module | None = None
+        if self.eta_cycle_ > 0:
+            with self._phase("time classifier"):
+                self.time_classifier_ = fit.time_classifier()
+        with self._phase("guidance"):
+            self.guidance_ = fit.guidance(self.time_classifier_)
+        self.history_ += fit.history
+        self.n_parameters_ = fit.n_parameters + self.domain_classifier_.n_parameters_
+
+    def noise_model(self, y: Tensor | None = None) -> TimeFunction:
+        """Guided noise prediction in the units of ``transformer_`` (Theorem 3.1).
+
+        See `BaseGenerator.noise_model` for parameters and shapes.
+        """
+        check_is_fitted(self)
+        guidance = AnyPrecision(self.guidance_)
+        return guided_noise_prediction(
+            self.source_model_.noise_model(y), lambda x_t, t: guidance(x_t, t, y), self.process_
+        )
+
+    def log_density_ratio(self, X: ArrayLike, y: Any = None) -> Floats:
+        """Estimated log q/p of rows in the user's units, shape (n,).
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, channels, length)
+        y : array-like of n labels
+            Needed exactly where the fit had labels. With ``balance_source`` the source's classes are taken to
+            be as frequent as the target's.
+        """
+        check_is_fitted(self)
+        return self.domain_classifier_.log_density_ratio(self.transformer_.transform(check_rows(X, "X")), y)
+
+    def guidance(self, x_t: ArrayLike, t: ArrayLike, y: Any = None) -> Floats:
+        """Evaluate log h at noised rows in the units of ``transformer_``, shape (n,).
+
+        Parameters
+        ----------
+        x_t : array-like of shape (n, *event)
+        t : float or array-like of shape (n,)
+            Times in (0, 1].
+        y : array-like of n labels
+            Needed exactly where the fit had labels.
+        """
+        check_is_fitted(self)
+        rows = torch.from_numpy(np.asarray(x_t, dtype=np.float32)).to(self.device_)
+        codes: NDArray[np.float32] | None = None
+        if self.labels_.kind != "none":
+            codes = self.labels_.encode(check_labels(y, x_t, "y"))
+        labels = None if codes is None else torch.from_numpy(codes).to(self.device_)
+        with torch.no_grad():
+            values = self.guidance_(rows, torch.as_tensor(t, dtype=rows.dtype, device=rows.device), labels)
+        return values.double().cpu().numpy()

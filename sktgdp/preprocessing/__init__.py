@@ -1,0 +1,5 @@
+"""Transformers between the user's rows and the networks' units."""
+
+from sktgdp.preprocessing._scaling import RowStandardizer
+
+__all__ = ["RowStandardizer"]
