@@ -1,7 +1,7 @@
 """Benchmarks: one module each, run as ``python -m benchmarks NAME``; results land under ``docs/benchmarks``.
 
-A benchmark module has ``add_arguments(parser)`` and ``run(args)``. Its runs (`benchmarks._trials`) are kept
-on disk (`benchmarks._cache`), so that an interrupted benchmark goes on where it stopped.
+A benchmark module has ``add_arguments(parser)`` and ``run(args)``. Fits (`benchmarks._trials`) are kept on
+disk (`benchmarks._cache`), so that an interrupted benchmark goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -10,4 +10,5 @@ BENCHMARKS = {
     "gaussian_mixture": "the paper's simulation: vanilla, fine-tuned and TGDP against the exact answer",
     "heart_disease": "two hospitals: does augmentation with generated rows help a classifier?",
     "overlap": "the rule for the weights of the regularisers, over data sets of every overlap",
+    "metrics": "speed and memory of the metrics beside the usual implementations",
 }

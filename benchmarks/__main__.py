@@ -21,9 +21,8 @@ def listing() -> str:
     """One line for each benchmark."""
     width = max(map(len, BENCHMARKS))
     lines = [f"  {name:<{width}}  {text}" for name, text in BENCHMARKS.items()]
-    return "\n".join(
-        ["Benchmarks:", *lines, "", "Run one:   python -m benchmarks NAME [options]   (NAME --help lists them)"]
-    )
+    usage = "Run one:   python -m benchmarks NAME [options]   (NAME --help lists them)"
+    return "\n".join(["Benchmarks:", *lines, "", usage])
 
 
 def build_parser(name: str) -> argparse.ArgumentParser:
@@ -32,7 +31,7 @@ def build_parser(name: str) -> argparse.ArgumentParser:
     module = importlib.import_module(f"benchmarks.{name}")
     module.add_arguments(parser)
     common = parser.add_argument_group("common to all benchmarks")
-    common.add_argument("--quick", action="store_true", help="tiny, in seconds; written only if --out is given")
+    common.add_argument("--quick", action="store_true", help="tiny; written only if --out is given")
     common.add_argument("--seeds", type=int, help="repetitions")
     common.add_argument("--jobs", type=int, default=1, help="runs at a time, each on one thread (default: 1)")
     common.add_argument("--threads", type=int, default=2, help="threads of a run if --jobs 1 (default: 2)")

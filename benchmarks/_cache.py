@@ -61,7 +61,7 @@ def code_version(patterns: tuple[str, ...], without: tuple[str, ...] = ()) -> st
 def _slug(key: Mapping[str, Any]) -> str:
     """File name of a key: readable words of it, and a digest of the whole."""
     text = json.dumps(key, sort_keys=True)
-    words = [str(value) for value in key.values() if isinstance(value, str | int)]
+    words = [str(value) for value in key.values() if isinstance(value, str | int) and value is not True]
     readable = "".join(c if c.isalnum() else "-" for c in "_".join(words))[:60]
     return f"{readable}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 

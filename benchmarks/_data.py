@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from sktgdp.datasets import make_digits_shift, make_gaussian_mixture_shift
+from sktgdp.datasets._synthetic import SHIFTS
 from sktgdp.oracles import MixtureShift, paper_mixture_shift
 
 __all__ = ["Shift", "data_dir", "load_shift", "source_key"]
@@ -48,6 +49,8 @@ class Shift:
     common_unit : bool
         Whether distances take the features as they are, over one common scale (pictures), or each over its
         standard deviation among the test rows (tables).
+    X_more : ndarray, optional
+        Still other target rows, which show how close to ``X_test`` a perfect sampler comes.
     oracle : MixtureShift, optional
         The exact answer, where it is known; its components are the labels in ascending order.
     """
@@ -59,6 +62,7 @@ class Shift:
     X_test: Floats
     y_test: NDArray[Any]
     common_unit: bool = False
+    X_more: Floats | None = None
     oracle: MixtureShift | None = None
 
     @property
@@ -82,8 +86,8 @@ def data_dir() -> Path:
 
 def _mixture(n_target: int, seed: int, n_source: int = 10_000, n_test: int = 10_000) -> Shift:
     fit = make_gaussian_mixture_shift(n_source, n_target, random_state=seed)
-    test = make_gaussian_mixture_shift(0, n_test, random_state=seed + FRESH)[2:]
-    return Shift(*fit, *test, oracle=paper_mixture_shift())
+    _, _, X, y = make_gaussian_mixture_shift(0, 2 * n_test, random_state=seed + FRESH)
+    return Shift(*fit, X[:n_test], y[:n_test], X_more=X[n_test:], oracle=paper_mixture_shift())
 
 
 @lru_cache
@@ -136,13 +140,15 @@ def _adult(n_target: int, seed: int, n_source: int = 5_000, n_test: int = 2_000)
     rng = np.random.RandomState(seed)
     source = rng.permutation(np.flatnonzero(men))[:n_source]
     women = rng.permutation(np.flatnonzero(~men))
-    target, test = women[n_test : n_test + n_target], women[:n_test]
-    return Shift(X[source], y[source], X[target], y[target], X[test], y[test])
+    target, test, more = women[2 * n_test :][:n_target], women[:n_test], women[n_test : 2 * n_test]
+    return Shift(X[source], y[source], X[target], y[target], X[test], y[test], X_more=X[more])
 
 
 def _digits(n_target: int, seed: int, shift: str) -> Shift:
     arrays = make_digits_shift(shift, n_target=n_target, random_state=seed, return_test=True)
-    return Shift(*arrays, common_unit=True)
+    # the source's digits, had they been written in the target's hand
+    more = SHIFTS[shift](arrays[0].reshape(-1, 8, 8)).reshape(-1, 64)
+    return Shift(*arrays, common_unit=True, X_more=more[: len(arrays[4])])
 
 
 LOADERS: dict[str, Callable[..., Shift]] = {

@@ -23,6 +23,7 @@ __all__ = ["draw_ablation", "draw_ratios", "draw_samples"]
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#555555"
 LIMITS = (-1.9, 1.9)
 SHOWN = 1000
+DOMAINS = ((False, BLUE, "o", "source rows"), (True, ORANGE, "^", "target rows"))
 
 
 def _panel(ax: Axes, X: NDArray[Any]) -> None:
@@ -64,14 +65,14 @@ def draw_samples(
 def draw_ratios(records: Mapping[int, Mapping[str, Any]], path: Path) -> None:
     """Estimated against true log density ratio, one panel per number of target rows."""
     figure, axes = plt.subplots(
-        1, len(records), figsize=(3.0 * len(records) + 0.4, 3.5), sharex=True, sharey=True,
+        1, len(records), figsize=(3.0 * len(records) + 0.4, 3.9), sharex=True, sharey=True,
         layout="constrained", squeeze=False,
     )  # fmt: skip
     ends = [np.concatenate([r["log_ratio"], r["true_log_ratio"]]) for r in records.values()]
     low, high = np.quantile(np.concatenate(ends), [0.001, 0.999])
     for ax, (n, record) in zip(axes[0], records.items(), strict=True):
         ax.plot([low, high], [low, high], color=GREY, linewidth=1, zorder=1, label="exact")
-        for flag, color, marker, name in ((False, BLUE, "o", "source rows"), (True, ORANGE, "^", "target rows")):
+        for flag, color, marker, name in DOMAINS:
             at = record["from_target"] == flag
             values = record["true_log_ratio"][at], record["log_ratio"][at]
             ax.scatter(*values, s=9, color=color, marker=marker, alpha=0.5, linewidths=0, label=name)

@@ -1,4 +1,4 @@
-"""Markdown tables of repeated measurements, and pages whose sections each state the command that made them."""
+"""Markdown tables of repeated measurements, and pages whose sections state the commands that made them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from sktgdp import __version__
 
-__all__ = ["Page", "number", "plus_minus", "shown_command", "stamp", "table"]
+__all__ = ["Page", "folded", "number", "plus_minus", "shown_command", "stamp", "table"]
 
 LIBRARIES = ("torch", "scikit-learn", "numpy")
 NOT_SHOWN = ("--out", "--cache")  # where things lie on one machine says nothing about the result
@@ -28,7 +28,7 @@ def number(value: float, digits: int = 3) -> str:
         return "–" if math.isnan(value) else "∞"
     if value == 0.0:
         return "0"
-    if 10**digits <= abs(value) < 10**9:
+    if abs(value) < 10**9 and (abs(value) >= 10**digits or float(value).is_integer()):
         return f"{value:,.0f}"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{decimals}f}" if decimals <= 6 else f"{value:.{digits}g}"
@@ -56,7 +56,10 @@ def plus_minus(values: ArrayLike, *, error: str = "sd", digits: int = 3) -> str:
     spread = float(array.std(ddof=1)) / (math.sqrt(len(array)) if error == "se" else 1.0)
     if not math.isfinite(spread) or spread <= 1e-9 * max(1.0, abs(mean)):
         return number(mean, digits)
-    decimals = min(6, max(0, 1 - math.floor(math.log10(spread))))
+    decimals = 1 - math.floor(math.log10(spread))
+    if mean != 0.0:  # four digits of the mean will do
+        decimals = min(decimals, 3 - math.floor(math.log10(max(abs(mean), spread))))
+    decimals = min(6, max(0, decimals))
     return f"{mean:,.{decimals}f} ± {spread:,.{decimals}f}"
 
 
@@ -68,6 +71,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
             raise ValueError(f"a row has {len(row)} cells, the header {len(header)}: {row}")
     align = [":--", *["--:"] * (len(header) - 1)]
     return "\n".join("| " + " | ".join(line) + " |" for line in [list(header), align, *body])
+
+
+def folded(summary: str, body: str) -> str:
+    """Text that a reader opens by a click."""
+    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
 
 
 def shown_command(arguments: Sequence[str]) -> str:
@@ -118,7 +126,7 @@ class Page:
         if self.path is not None and self.path.exists():
             pattern = r"<!-- section (\S+) -->\n(.*?)\n<!-- end \1 -->"
             text = self.path.read_text(encoding="utf-8")
-            self.sections = {name: body for name, body in re.findall(pattern, text, re.DOTALL)}
+            self.sections = dict(re.findall(pattern, text, re.DOTALL))
 
     def put(self, name: str, heading: str, body: str, stamped: str) -> None:
         """Replace a section, print it, and write the page at once."""

@@ -17,14 +17,16 @@ from typing import Any, TypeVar
 import joblib
 import numpy as np
 import torch
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 
 from benchmarks._cache import Record, RunCache, code_version
 from benchmarks._data import FRESH, Shift, load_shift, source_key
 from sktgdp import DiffusionGenerator, DomainClassifier, FineTunedDiffusionGenerator, TGDPGenerator
+from sktgdp.preprocessing import RowStandardizer
 
-__all__ = ["Trial", "run_all", "run_trials"]
+__all__ = ["QUICK", "Trial", "quick_params", "run_all", "run_trials", "trees"]
 
 T = TypeVar("T")
 # What a fit depends on; the baselines do not depend on what TGDP alone uses.
@@ -33,6 +35,27 @@ FIT_CODE += ("sktgdp/estimators/*.py", "benchmarks/_data.py", "benchmarks/_trial
 ASIDE = ("sktgdp/__init__.py", "sktgdp/*/__init__.py", "sktgdp/cli.py", "sktgdp/model_selection.py")
 TGDP_CODE = ("sktgdp/estimators/*tgdp*.py", "sktgdp/estimators/*ratio*.py", "sktgdp/estimators/*overlap*.py")
 TGDP_CODE += ("sktgdp/estimators/*guidance*.py", "sktgdp/guidance.py", "sktgdp/nets/guidance.py")
+
+
+QUICK = {"max_steps": 10, "batch_size": 32}
+QUICK_TGDP = {
+    **QUICK,
+    "n_folds": 2,
+    "domain_classifier__n_folds": 2,
+    "domain_classifier__max_steps": 5,
+}
+
+
+def quick_params(method: str) -> dict[str, Any]:
+    """Parameters with which a method runs in no time, to no purpose but to see that it runs."""
+    if method in ("exact", "source"):
+        return {}
+    return dict(QUICK_TGDP if method == "tgdp" else QUICK)
+
+
+def trees(quick: bool) -> ExtraTreesClassifier | None:
+    """Classifier of the two-sample test: the metric's own, or a few trees."""
+    return ExtraTreesClassifier(5, min_samples_leaf=5, random_state=0) if quick else None
 
 
 @dataclass(frozen=True)
@@ -80,14 +103,22 @@ class Trial:
 
     def describe(self) -> str:
         """One line for the progress report."""
-        words = {k: v for k, v in (self.data | self.params | {"members": self.members}).items() if k != "name"}
-        return " ".join([self.data["name"], self.method, *(f"{k}={v}" for k, v in words.items())])
+        members = {"members": self.members} if self.members > 1 else {}
+        words = [f"{k}={v}" for k, v in (self.data | self.params | members).items() if k != "name"]
+        return " ".join([self.data["name"], self.method, *words])
+
+
+def _diffusion(params: Mapping[str, Any]) -> DiffusionGenerator:
+    """A diffusion model; its transformer goes by a name, so that it can be part of a key."""
+    common = params.get("transformer") == "common"
+    named = {"transformer": RowStandardizer(common_scale=True)} if common else {}
+    return DiffusionGenerator().set_params(**{**params, **named})
 
 
 def source_model(trial: Trial, shift: Shift, store: RunCache) -> DiffusionGenerator:
     """The source model of a trial, fitted once for all trials that share its source rows."""
     key = {"model": "source", **source_key(trial.data), **trial.source_params, "labels": trial.labels}
-    model = DiffusionGenerator(random_state=int(key.get("seed", 0)), **trial.source_params)
+    model = _diffusion(trial.source_params).set_params(random_state=int(key.get("seed", 0)))
     code = code_version(FIT_CODE, ASIDE + TGDP_CODE)
     return store.model(key, code, lambda: model.fit(shift.X_src, shift.y_src if trial.labels else None))
 
@@ -95,7 +126,7 @@ def source_model(trial: Trial, shift: Shift, store: RunCache) -> DiffusionGenera
 def _unfitted(trial: Trial, source: DiffusionGenerator | None) -> Any:
     """The estimator of a trial with its parameters."""
     if trial.method == "vanilla":
-        return DiffusionGenerator(random_state=trial.seed).set_params(**trial.params)
+        return _diffusion(trial.params)
     kind = {"fine-tuned": FineTunedDiffusionGenerator, "tgdp": TGDPGenerator}[trial.method]
     model = kind(source_model=FrozenEstimator(source), random_state=trial.seed)
     if any(name.startswith("domain_classifier__") for name in trial.params):
@@ -193,8 +224,8 @@ def execute(trial: Trial, store: RunCache) -> Record:
     shift = load_shift(trial.data)
     n = trial.n_samples or len(shift.X_test)
     if trial.method == "exact":
-        fresh = load_shift(trial.data | {"seed": trial.seed + FRESH})
-        return {"X": fresh.X_test[:n], "y": fresh.y_test[:n], "eps_error": 0.0, "fit_seconds": 0.0, "steps": 0}
+        assert shift.X_more is not None
+        return {"X": shift.X_more[:n], "eps_error": 0.0, "fit_seconds": 0.0, "steps": 0}
     model, seconds = fit_generator(trial, shift, store)
     record: Record = {
         "fit_seconds": seconds,

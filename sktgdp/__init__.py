@@ -1,7 +1,8 @@
 """Transfer learning of diffusion models, in the style of scikit-learn."""
 
 from sktgdp.estimators.density_ratio import DomainClassifier
-from sktgdp.estimators.diffusion import DiffusionGenerator, FineTunedDiffusionGenerator
+from sktgdp.estimators.diffusion import DiffusionGenerator
+from sktgdp.estimators.fine_tuning import FineTunedDiffusionGenerator
 from sktgdp.estimators.tgdp import TGDPGenerator
 
 __version__ = "0.1.0"

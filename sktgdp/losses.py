@@ -88,7 +88,9 @@ def cycle_loss(f: Tensor, log_ratio_t: Tensor, *, log_space: bool = True) -> Ten
     return (f.exp() - log_ratio_t.exp()).square().mean()
 
 
-def consistency_loss(eps_source: Tensor, correction: Tensor, eps: Tensor) -> Tensor:
+def consistency_loss(
+    eps_source: Tensor, correction: Tensor, eps: Tensor, scale: Tensor | float = 1.0
+) -> Tensor:
     """Consistency regulariser on target rows: the guided noise prediction must denoise (Eq. 14).
 
     Parameters
@@ -99,5 +101,8 @@ def consistency_loss(eps_source: Tensor, correction: Tensor, eps: Tensor) -> Ten
         sigma_t times the gradient of log h, with its graph.
     eps : Tensor of shape (batch, *event)
         True noise.
+    scale : float or Tensor that broadcasts against ``eps``
+        Unit of the error; 1 is the paper's. In units of alpha_t the error is that of the velocity, which
+        weighs early and late times alike (Salimans & Ho, "Progressive Distillation", 2022).
     """
-    return score_matching_loss(eps_source - correction, eps)
+    return score_matching_loss((eps_source - correction) / scale, eps / scale)

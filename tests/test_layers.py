@@ -44,7 +44,9 @@ ROOMS = {
     "metrics": room(set(), "numpy scipy sklearn"),
     "preprocessing": room(set(), "numpy scipy sklearn", "pandas"),
     "datasets": room(MATHEMATICS, "numpy scipy sklearn torch", "pandas"),
-    "estimators": room(MATHEMATICS | LAYER_3, "numpy scipy sklearn torch skorch joblib", "pandas imblearn"),
+    "estimators": room(
+        MATHEMATICS | LAYER_3, "numpy scipy sklearn torch skorch joblib tqdm", "pandas imblearn"
+    ),
     "model_selection": room(BELOW_TOP, "numpy scipy sklearn", "pandas"),
     "plotting": room(BELOW_TOP, "numpy scipy sklearn", "matplotlib pandas"),
     "cli": room(BELOW_TOP | {"model_selection", "plotting"}, "numpy sklearn torch", "matplotlib pandas"),

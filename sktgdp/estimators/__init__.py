@@ -1,8 +1,9 @@
 """Estimators: the rooms that know scikit-learn's conventions and skorch."""
 
-from sktgdp.estimators._overlap import overlap_weights
+from sktgdp.estimators._overlap import domain_overlap, overlap_weights
 from sktgdp.estimators.density_ratio import DomainClassifier, effective_sample_size
-from sktgdp.estimators.diffusion import DiffusionGenerator, FineTunedDiffusionGenerator
+from sktgdp.estimators.diffusion import DiffusionGenerator
+from sktgdp.estimators.fine_tuning import FineTunedDiffusionGenerator
 from sktgdp.estimators.tgdp import TGDPGenerator
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "DomainClassifier",
     "FineTunedDiffusionGenerator",
     "TGDPGenerator",
+    "domain_overlap",
     "effective_sample_size",
     "overlap_weights",
 ]

@@ -41,7 +41,7 @@ def draw_seed(random_state: Any) -> int:
     if isinstance(random_state, Integral) and 0 <= int(random_state) < 2**32:
         return int(random_state)
     raise ValueError(
-        f"random_state must be None, an integer in [0, 2**32), a numpy Generator or RandomState; "
+        "random_state must be None, an integer in [0, 2**32), a numpy Generator or RandomState; "
         f"got {random_state!r}."
     )
 
@@ -50,8 +50,11 @@ class BaseGenerator(BaseEstimator):
     """Sampling and densities over a noise prediction in transformed units.
 
     A subclass sets ``process_``, ``transformer_``, ``form_`` (an `InputForm`), ``labels_`` (a `LabelCode`),
-    ``prior_`` (a `LabelPrior` or None), ``device_`` and ``fit_time_``, and gives `noise_model`.
+    ``prior_`` (a `LabelPrior` or None), ``device_`` and ``fit_time_``, gives `noise_model`, and names in
+    ``_fitted_attribute`` what a fit sets last.
     """
+
+    _fitted_attribute: ClassVar[str]
 
     process_: VPProcess
     transformer_: Any
@@ -60,6 +63,7 @@ class BaseGenerator(BaseEstimator):
     prior_: LabelPrior | None
     device_: torch.device
     fit_time_: dict[str, float]
+    history_: list[dict[str, Any]]
     solver: str
     n_steps: int
     random_state: Any
@@ -110,8 +114,14 @@ class BaseGenerator(BaseEstimator):
         """
         raise TypeError(f"{type(self).__name__} gives no noise model; use one of its subclasses.")
 
-    def _start_numbers(self, n_samples: int, random_state: Any) -> tuple[np.random.Generator, torch.Generator]:
-        if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
+    def __sklearn_is_fitted__(self) -> bool:
+        # what a fit that was refused leaves behind does not count
+        return hasattr(self, self._fitted_attribute)
+
+    def _start_numbers(
+        self, n_samples: Any, random_state: Any
+    ) -> tuple[np.random.Generator, torch.Generator]:
+        if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or int(n_samples) < 1:
             raise ValueError(f"n_samples must be an integer of at least 1; got {n_samples!r}.")
         seed = draw_seed(self.random_state if random_state is None else random_state)
         return np.random.default_rng([seed, 1]), torch.Generator().manual_seed(seed)
@@ -151,28 +161,45 @@ class BaseGenerator(BaseEstimator):
         check_is_fitted(self)
         rng, generator = self._start_numbers(n_samples, random_state)
         codes = self.labels_.for_sampling(y, n_samples, self.prior_, rng)
+        method = self.solver if solver is None else solver
+        z = self._draw(n_samples, codes, generator, method, self.n_steps if n_steps is None else n_steps)
+        X = self.transformer_.inverse_transform(z)
+        return self.form_.restore(X), None if codes is None else self.labels_.decode(codes)
+
+    def _draw(
+        self, n_samples: int, codes: Any, generator: torch.Generator, solver: str, n_steps: int
+    ) -> Floats:
+        """Draw rows in the units of ``transformer_``, given encoded labels if there are any."""
         noise = torch.randn((n_samples, *self.form_.event_shape), generator=generator)
-        rows = [
-            sample(
-                self.noise_model(None if codes is None else torch.from_numpy(codes[at]).to(self.device_)),
+        parts = []
+        for start in range(0, n_samples, SAMPLE_CHUNK):
+            at = slice(start, start + SAMPLE_CHUNK)
+            model = self.noise_model(None if codes is None else torch.from_numpy(codes[at]).to(self.device_))
+            x_0 = sample(
+                model,
                 noise[at].to(self.device_),
                 process=self.process_,
-                solver=self.solver if solver is None else solver,
-                n_steps=self.n_steps if n_steps is None else n_steps,
+                solver=solver,
+                n_steps=n_steps,
                 generator=generator,
-            ).cpu()
-            for at in (slice(i, i + SAMPLE_CHUNK) for i in range(0, n_samples, SAMPLE_CHUNK))
-        ]
-        X = self.transformer_.inverse_transform(torch.cat(rows).double().numpy())
-        if not np.isfinite(X).all():
+            )
+            parts.append(x_0.cpu())
+        z = torch.cat(parts).double().numpy()
+        if not np.isfinite(z).all():
             raise FloatingPointError(
                 "The sampler gave non-finite rows: the fit has diverged. Look at `history_`, scale the "
                 "features, or lower `lr`."
             )
-        return self.form_.restore(X), None if codes is None else self.labels_.decode(codes)
+        return z
 
     def sample_batches(
-        self, n_samples: int, y: Any = None, *, batch_size: int = 10_000, random_state: Any = None, **options: Any
+        self,
+        n_samples: int,
+        y: Any = None,
+        *,
+        batch_size: int = 10_000,
+        random_state: Any = None,
+        **options: Any,
     ) -> Iterator[tuple[Any, NDArray[Any] | None]]:
         """Draw ``n_samples`` rows in batches, each an independent call of `sample`.
 
@@ -187,8 +214,11 @@ class BaseGenerator(BaseEstimator):
         ------
         X, y
         """
+        check_is_fitted(self)
         rng, _ = self._start_numbers(n_samples, random_state)
-        one_label = y is None or np.ndim(y) == (1 if self.labels_.kind == "multilabel" else 0)
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
+        one_label = self.labels_.is_one(y, n_samples)
         for start in range(0, n_samples, batch_size):
             size = min(batch_size, n_samples - start)
             labels = y if one_label else np.asarray(y)[start : start + size]

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d
-from sklearn.utils.validation import check_array
+from sklearn.utils import _safe_indexing, column_or_1d
+from sklearn.utils.validation import _num_samples, check_array
 
 from sktgdp.estimators._labels import LabelCode, check_labels
 
@@ -65,7 +65,10 @@ class InputForm:
             return _as_dtype(rows, self.dtype)
         import pandas as pd  # the input was a frame, so pandas is there
 
-        columns = [_as_dtype(rows[:, i], dtype) for i, dtype in enumerate(self.dtype)]
+        columns = [
+            pd.Series(_as_dtype(rows[:, i], getattr(dtype, "numpy_dtype", dtype))).astype(dtype)
+            for i, dtype in enumerate(self.dtype)  # nullable types wrap numpy's
+        ]
         frame = pd.DataFrame(dict(enumerate(columns)))
         frame.columns = self.columns
         return frame
@@ -76,8 +79,8 @@ def _as_dtype(values: Floats, dtype: Any) -> NDArray[Any]:
     if kind == "b":
         return values > 0.5
     if kind in "iu":
-        limits = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
-        return np.clip(np.rint(values), limits.min, limits.max).astype(getattr(dtype, "numpy_dtype", dtype))
+        limits = np.iinfo(dtype)
+        return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
     return values.astype(dtype) if kind == "f" else values
 
 
@@ -96,13 +99,20 @@ def split_domains(X_src: Any, y_src: Any, X_tgt: Any, y_tgt: Any, sample_domain:
         return Domains(X_src, y_src, X_tgt, y_tgt)
     if X_tgt is not None or y_tgt is not None:
         raise ValueError(
-            "fit got both sample_domain and X_tgt or y_tgt. Give stacked rows with sample_domain, or the four "
+            "fit got both sample_domain and X_tgt or y_tgt. Give stacked rows with sample_domain, or the "
             "arrays X_src, y_src, X_tgt, y_tgt, but not both: a search would slice X_tgt by the wrong rows."
         )
     domain = column_or_1d(sample_domain)
-    check_consistent_length(X_src, domain)
-    if domain.dtype.kind not in "iufb":
-        raise ValueError(f"sample_domain must hold numbers (>= 0 source, < 0 target); got {domain.dtype}.")
+    for name, values in (("X_src", X_src), ("y_src", y_src)):
+        if values is not None and _num_samples(values) != len(domain):
+            raise ValueError(
+                f"sample_domain must hold one number per row: found {len(domain)} for {_num_samples(values)} "
+                f"in {name}."
+            )
+    if domain.dtype.kind not in "iufb" or np.isnan(domain).any():
+        raise ValueError(
+            f"sample_domain must hold numbers (>= 0 source, < 0 target), without NaN; got {domain.dtype}."
+        )
     source, target = np.flatnonzero(domain >= 0), np.flatnonzero(domain < 0)
 
     def pick(values: Any, index: NDArray[np.intp]) -> Any:
@@ -114,6 +124,8 @@ def split_domains(X_src: Any, y_src: Any, X_tgt: Any, y_tgt: Any, sample_domain:
 def check_domains(domains: Domains) -> tuple[Floats, NDArray[Any] | None, Floats, NDArray[Any] | None]:
     """Check both domains against each other before anything is trained; rows and labels as arrays."""
     X_src, y_src, X_tgt, y_tgt = domains
+    if X_tgt is None:
+        raise ValueError("X_tgt is None. Give target rows, or stacked rows and their sample_domain.")
     source = check_rows(X_src, "X_src", min_rows=2)
     target = check_rows(X_tgt, "X_tgt", min_rows=2)
     if source.shape[1:] != target.shape[1:]:
@@ -121,12 +133,12 @@ def check_domains(domains: Domains) -> tuple[Floats, NDArray[Any] | None, Floats
             f"X_src and X_tgt must have the same features: rows of shape {source.shape[1:]} in X_src, "
             f"{target.shape[1:]} in X_tgt."
         )
-    if hasattr(X_src, "columns") and hasattr(X_tgt, "columns"):
-        if list(X_src.columns) != list(X_tgt.columns):
-            raise ValueError(
-                f"X_src and X_tgt must have the same columns in the same order: {list(X_src.columns)} in "
-                f"X_src, {list(X_tgt.columns)} in X_tgt."
-            )
+    columns = [list(getattr(X, "columns", [])) for X in (X_src, X_tgt)]
+    if all(columns) and columns[0] != columns[1]:
+        raise ValueError(
+            f"X_src and X_tgt must have the same columns in the same order: {columns[0]} in X_src, "
+            f"{columns[1]} in X_tgt."
+        )
     if (y_src is None) != (y_tgt is None):
         given, missing = ("y_src", "y_tgt") if y_tgt is None else ("y_tgt", "y_src")
         raise ValueError(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sktgdp.estimators._batches import Pool
 from sktgdp.estimators._domains import Floats
 from sktgdp.estimators._objectives import Guidance, NoisedDomain
+from sktgdp.estimators._overlap import domain_overlap
 from sktgdp.estimators._progress import progress_callbacks
 from sktgdp.estimators._training import TrainingProblem, train_network
 from sktgdp.estimators.density_ratio import DomainClassifier, folds
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from sktgdp.estimators.tgdp import TGDPGenerator
 
 __all__ = ["GuidanceFit", "TwoDomains", "balance_source_rows"]
+
+# Shares of the target rows of which one is held out.
+N_FOLDS = 5
 
 Codes = NDArray[np.float32]
 
@@ -116,16 +120,24 @@ class GuidanceFit:
         return self._train(problem, self.seed)
 
     def guidance(self, time_classifier: nn.Module | None) -> nn.Module:
-        """Train log h: with few target rows the mean of one network per fold, else one network."""
-        n_target = len(self.target[0])
-        if n_target >= FEW_ROWS:
-            return self._member(time_classifier, None, self.seed + 1)
-        parts = folds(n_target, min(self.generator.n_folds, n_target), self.seed)
-        members = [
-            self._member(time_classifier, torch.from_numpy(held), self.seed + 1 + k)
-            for k, held in enumerate(parts)
-        ]
-        return MeanOf(members)
+        """Train log h as the mean of networks that differ in their seed and their held-out fold."""
+        n_target, n_networks = len(self.target[0]), self.generator.n_networks
+        if n_networks == "auto":
+            n_networks = 3 if n_target < FEW_ROWS else 1
+        held: list[Tensor | None] = [None] * int(n_networks)
+        if self._stops_early():
+            parts = folds(n_target, min(max(N_FOLDS, len(held)), n_target), self.seed)
+            held = [torch.from_numpy(parts[k % len(parts)]) for k in range(len(held))]
+        members = [self._member(time_classifier, part, self.seed + 1 + k) for k, part in enumerate(held)]
+        return members[0] if len(members) == 1 else MeanOf(members)
+
+    def _stops_early(self) -> bool:
+        stop = self.generator.early_stopping
+        if stop != "auto":
+            return bool(stop)
+        n_features = int(np.prod(self.target[0].shape[1:]))
+        overlap = domain_overlap(self.generator.effective_sample_size_, n_features)
+        return len(self.target[0]) < FEW_ROWS and overlap >= 0.5
 
     def _member(self, time_classifier: nn.Module | None, held: Tensor | None, seed: int) -> nn.Module:
         """Train one guidance network, stopped by the held-out target rows if there are any."""

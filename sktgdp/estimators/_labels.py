@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import _num_samples, check_array
 
 __all__ = ["LabelCode", "LabelPrior", "check_labels"]
 
@@ -22,10 +22,12 @@ Floats = NDArray[np.float32]
 
 def check_labels(y: Any, X: Any, name: str) -> NDArray[Any]:
     """Check labels of any kind against their rows: (n,) classes or (n, k) indicators."""
-    check_consistent_length(X, y)
+    n_rows, n_labels = _num_samples(X), _num_samples(y)
+    if n_rows != n_labels:
+        raise ValueError(f"{name} must hold one label per row: found {n_labels} labels for {n_rows} rows.")
     if np.ndim(y) == 2 and np.shape(y)[1] > 1:
         labels = check_array(y, dtype=None, input_name=name)
-        if type_of_target(labels, input_name=name) != "multilabel-indicator":
+        if not np.isin(labels, (0, 1)).all():
             raise ValueError(
                 f"{name} has shape {labels.shape}, so it must be a multi-label indicator of zeros and ones; "
                 "found other values. Give classes as a vector instead."
@@ -34,12 +36,24 @@ def check_labels(y: Any, X: Any, name: str) -> NDArray[Any]:
     labels = column_or_1d(y, warn=True)
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError(f"{name} contains NaN or infinity; drop these rows or fill in their labels.")
+    if labels.dtype.kind == "O":
+        _check_objects(labels, name)
     if type_of_target(labels, input_name=name).startswith("continuous"):
         raise ValueError(
             f"{name} holds continuous values (Unknown label type: continuous); expected class labels. Bin "
             "the values, or append them to the features."
         )
     return np.asarray(labels)
+
+
+def _check_objects(labels: NDArray[Any], name: str) -> None:
+    """Refuse labels that are missing or that cannot be sorted among each other."""
+    kinds = {type(label) for label in labels}
+    missing = {kind for kind in kinds if kind.__name__ in ("NoneType", "NAType")}
+    if missing or any(isinstance(label, float) and np.isnan(label) for label in labels):
+        raise ValueError(f"{name} has missing labels; drop these rows or fill in their labels.")
+    if len({issubclass(kind, str) for kind in kinds}) > 1:
+        raise ValueError(f"{name} mixes strings with other labels; use one type for all.")
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,12 @@ class LabelCode:
                     f"{name} has shape {y.shape}; the model was fitted with a multi-label indicator of "
                     f"{self.n_labels} columns."
                 )
-            return y.astype(np.float32)
+            rows = y.astype(np.float32)
+            if not np.isin(rows, (0.0, 1.0)).all():
+                raise ValueError(
+                    f"{name} must be a multi-label indicator of zeros and ones; found other values."
+                )
+            return rows
         if y.ndim != 1:
             raise ValueError(f"{name} has shape {y.shape}; the model was fitted with a vector of classes.")
         unknown = [label for label in np.unique(y).tolist() if label not in set(self.classes.tolist())]
@@ -120,11 +139,21 @@ class LabelCode:
         if y is None:
             return prior.draw(n_samples, rng)
         labels = np.asarray(y)
-        if labels.ndim == (0 if self.kind == "class" else 1):
+        if self.is_one(y, n_samples):
             labels = np.broadcast_to(labels, (n_samples, *labels.shape))
-        if len(labels) != n_samples:
+        return self.encode(labels)
+
+    def is_one(self, y: Any, n_samples: int) -> bool:
+        """Tell one label for all rows (or none) from one per row; raise where there are more or fewer."""
+        if y is None or np.ndim(y) == (1 if self.kind == "multilabel" else 0):
+            return True
+        if np.ndim(y) == 0:
             raise ValueError(
-                f"y holds {len(labels)} labels for n_samples = {n_samples}. Give one label for all rows, "
+                f"y must be an indicator row of {self.n_labels} zeros and ones, or one per row; got {y!r}."
+            )
+        if len(y) != n_samples:
+            raise ValueError(
+                f"y holds {len(y)} labels for n_samples = {n_samples}. Give one label for all rows, "
                 f"or exactly {n_samples}."
             )
-        return self.encode(labels)
+        return False

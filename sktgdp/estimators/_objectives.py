@@ -19,7 +19,7 @@ from sktgdp.losses import (
     guidance_mse_loss,
     score_matching_loss,
 )
-from sktgdp.process import VPProcess
+from sktgdp.process import VPProcess, expand_as
 
 __all__ = ["GUIDANCE_LOSSES", "CleanDomain", "Denoising", "Guidance", "NoisedDomain"]
 
@@ -27,6 +27,9 @@ GUIDANCE_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "kl": guidance_kl_loss,
     "mse": guidance_mse_loss,
 }
+
+# Keeps the weight of pure noise finite.
+VELOCITY_FLOOR = 0.01
 
 ConditionalFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
@@ -120,4 +123,7 @@ class Guidance:
             self.process,
             create_graph=torch.is_grad_enabled(),
         )
-        return consistency_loss(eps_source, correction, rows.eps), value
+        # in noise units the late times, which decide means and modes, weigh next to nothing
+        velocity = torch.sqrt(self.process.alpha(rows.t).square() + VELOCITY_FLOOR)
+        scale = expand_as(velocity, rows.eps)
+        return consistency_loss(eps_source, correction, rows.eps, scale), value

@@ -74,6 +74,7 @@ class TrainingSettings:
 
 
 Objective = Callable[[nn.Module, Batch], dict[str, Tensor]]
+Trainable = Callable[[nn.Module], Iterable[nn.Parameter]]
 
 
 class _Average:
@@ -132,10 +133,15 @@ class _ObjectiveNet(NeuralNet):
         self.average_ = _Average(self.module_, self.ema_decay)
         return self
 
-    def start_from(self, module: nn.Module) -> None:
-        """Copy the weights of another network."""
-        self.module_.load_state_dict(module.state_dict())
-        self.average_ = _Average(self.module_, self.ema_decay)
+    def start_from(self, module: nn.Module | None, trainable: Trainable | None) -> None:
+        """Copy the weights of another network, if given, and free only the trainable parameters."""
+        if module is not None:
+            self.module_.load_state_dict(module.state_dict())
+            self.average_ = _Average(self.module_, self.ema_decay)
+        if trainable is not None:
+            self.module_.requires_grad_(False)
+            for parameter in trainable(self.module_):
+                parameter.requires_grad_(True)
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -271,8 +277,10 @@ def _make_net(
     module_params: Mapping[str, Any],
     problem: TrainingProblem,
     settings: TrainingSettings,
+    callbacks: Sequence[Callback],
     **options: Any,
 ) -> _ObjectiveNet:
+    rate = LRScheduler(LambdaLR, lr_lambda=settings.rate, step_every="batch")
     return _ObjectiveNet(
         module,
         criterion=_Criterion,
@@ -284,7 +292,9 @@ def _make_net(
         verbose=0,
         term_weights=problem.term_weights,
         max_grad_norm=settings.max_grad_norm,
+        max_bad_steps=min(20, settings.max_steps),
         ema_decay=settings.ema_decay,
+        callbacks=[rate, *callbacks],
         **{f"module__{name}": value for name, value in module_params.items()},
         **options,
     )
@@ -300,7 +310,7 @@ def train_network(
     device: torch.device,
     callbacks: Sequence[Callback] = (),
     start: nn.Module | None = None,
-    trainable: Callable[[nn.Module], Iterable[nn.Parameter]] | None = None,
+    trainable: Trainable | None = None,
 ) -> TrainedNetwork:
     """Train one network; torch's global random state is left as it was.
 
@@ -308,44 +318,23 @@ def train_network(
     ----------
     module, module_params
         Class (or function) of the network and its arguments.
-    problem, settings
-        See their classes.
     seed : int
         Decides the initial weights and all batches.
-    device : torch.device
     callbacks : sequence of skorch callbacks
-        Called beside the package's own.
+        Called after the package's own.
     start : nn.Module, optional
         Network of the same kind whose weights the training starts from.
     trainable : callable (module) -> parameters, optional
-        The parameters that are trained; all of them by default.
-
-    Returns
-    -------
-    TrainedNetwork
+        What is trained; all parameters by default.
     """
     data, valid = problem.datasets(settings.steps_per_epoch, seed)
     summary = _EpochSummary(settings)
-    rate = LRScheduler(LambdaLR, lr_lambda=settings.rate, step_every="batch")
-    own = [("summary", summary), ("rate", rate)]
-    net = _make_net(
-        module,
-        module_params,
-        problem,
-        settings,
-        device=device,
-        train_split=None if valid is None else predefined_split(valid),
-        callbacks=own + [(f"user{i}", callback) for i, callback in enumerate(callbacks)],
-    )
+    options = {"device": device, "train_split": valid and predefined_split(valid)}
+    net = _make_net(module, module_params, problem, settings, [summary, *callbacks], **options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net.initialize()
-        if start is not None:
-            net.start_from(start)
-        if trainable is not None:
-            net.module_.requires_grad_(False)
-            for parameter in trainable(net.module_):
-                parameter.requires_grad_(True)
+        net.start_from(start, trainable)
         net.partial_fit(data)
     n_trained = sum(p.numel() for p in net.module_.parameters() if p.requires_grad)
     history = [_history_row(epoch, problem.phase, settings.steps_per_epoch) for epoch in net.history]

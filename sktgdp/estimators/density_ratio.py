@@ -2,8 +2,8 @@ r"""Density ratio of two domains by classification (Eq. 7 of the TGDP paper).
 
 A classifier that tells target from source rows in equal shares has the logit
 :math:`\log q(x, y) / p(x, y)` at its optimum. With few target rows a classifier overfits at once, so it is
-cross-fitted: every fold's classifier stops on, and is judged by, rows it has not seen; the logits of the folds
-are averaged, and one affine map of them (temperature and offset) is fitted on the unseen rows.
+cross-fitted: every fold's classifier stops on, and is judged by, rows it has not seen; the logits of the
+folds are averaged, and one affine map of them (temperature and offset) is fitted on the unseen rows.
 """
 
 from __future__ import annotations
@@ -206,8 +206,9 @@ class DomainClassifier(BaseEstimator):
 
     def _fit_classifier(self, train: tuple[Floats, Floats], held: tuple[Floats, Floats], seed: int) -> Any:
         model = clone(self.classifier)
-        if "random_state" in model.get_params() and model.get_params()["random_state"] is None:
-            model.set_params(random_state=seed % 2**31)
+        for name, value in model.get_params().items():
+            if name.split("__")[-1] == "random_state" and value is None:
+                model.set_params(**{name: seed % 2**31})
         return model.fit(np.vstack(train), np.repeat([0, 1], [len(part) for part in train]))
 
     def _logit(self, k: int, features: Floats) -> Floats:
@@ -239,7 +240,7 @@ class DomainClassifier(BaseEstimator):
         -------
         ndarray of shape (n,)
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "effective_sample_size_")
         rows = check_rows(X, "X")
         if (y is None) != (self.labels_.kind == "none"):
             raise ValueError(
@@ -250,7 +251,7 @@ class DomainClassifier(BaseEstimator):
         return self._log_ratio(self._features(rows, None if y is None else check_labels(y, X, "y")))
 
     def predict_proba(self, X: ArrayLike, y: Any = None) -> Floats:
-        """Probabilities (source, target) of each row where both domains are equally frequent, shape (n, 2)."""
+        """Probabilities (source, target) of each row, both domains equally frequent; shape (n, 2)."""
         log_ratio = self.log_density_ratio(X, y)
         target = 1.0 / (1.0 + np.exp(-log_ratio))
         return np.column_stack([1.0 - target, target])

@@ -1,22 +1,21 @@
-"""Diffusion models of one domain, and the fine-tuned baseline of two."""
+"""The diffusion model of one domain."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sktgdp.estimators._base import BaseGenerator, draw_seed
 from sktgdp.estimators._batches import Pool
-from sktgdp.estimators._domains import Domains, Floats, InputForm, check_domains, check_rows, split_domains
+from sktgdp.estimators._domains import Floats, InputForm, check_rows
 from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
 from sktgdp.estimators._objectives import Denoising
 from sktgdp.estimators._progress import progress_callbacks
@@ -26,17 +25,17 @@ from sktgdp.nets import AnyPrecision, ScoreMLP
 from sktgdp.preprocessing import RowStandardizer
 from sktgdp.process import VPProcess
 
-__all__ = ["DiffusionGenerator", "FineTunedDiffusionGenerator", "prepare_source"]
+__all__ = ["FEW_ROWS", "DiffusionGenerator", "NetworkGenerator"]
 
 # Below this many rows "auto" holds rows out: there a network learns them by heart before it stops.
 FEW_ROWS = 1000
 
 
-class _NetworkGenerator(BaseGenerator):
+class NetworkGenerator(BaseGenerator):
     """A generator whose noise prediction is one trained network."""
 
+    _fitted_attribute = "network_"
     network_: nn.Module
-    history_: list[dict[str, Any]]
     n_parameters_: int
     classes_: NDArray[Any]
 
@@ -93,7 +92,7 @@ class _NetworkGenerator(BaseGenerator):
         return trained
 
 
-class DiffusionGenerator(_NetworkGenerator):
+class DiffusionGenerator(NetworkGenerator):
     """Diffusion model of one domain: the source model, or the vanilla baseline on target rows.
 
     A network learns the noise in x_t = alpha_t x_0 + sigma_t eps by denoising score matching; samples
@@ -157,7 +156,7 @@ class DiffusionGenerator(_NetworkGenerator):
         **BaseGenerator._stopping_constraints,
         "module": [callable, None],
         "hidden_sizes": ["array-like", tuple],
-        "transformer": [StrOptions({"auto"}), object],
+        "transformer": [StrOptions({"auto"}), HasMethods(["fit_transform", "inverse_transform"])],
     }
 
     def __init__(
@@ -235,177 +234,3 @@ class DiffusionGenerator(_NetworkGenerator):
         if self.module is not None:
             return self.module, params
         return ScoreMLP, params | {"hidden_sizes": tuple(self.hidden_sizes)}
-
-
-def prepare_source(
-    source_model: Any, domains: Domains, *, seed: int, n_rows: int = 10_000, **shared: Any
-) -> tuple[DiffusionGenerator, Domains, bool]:
-    """Give a fitted source model and source rows, whatever of the two the user has.
-
-    Parameters
-    ----------
-    source_model : DiffusionGenerator, FrozenEstimator of a fitted one, or None
-        Unfitted models are cloned and fitted on the source rows; frozen ones are used as they are.
-    domains : Domains
-        Without source rows they are drawn from the frozen model (source-free transfer).
-    seed : int
-    n_rows : int
-        Source rows to draw where there are none.
-    **shared
-        Parameters of a default source model.
-
-    Returns
-    -------
-    model, domains, trained
-        ``trained`` tells whether the model was fitted here.
-    """
-    frozen = isinstance(source_model, FrozenEstimator)
-    model = source_model.estimator if frozen else source_model
-    if model is not None and not isinstance(model, DiffusionGenerator):
-        raise TypeError(
-            "source_model must be None, a DiffusionGenerator, or FrozenEstimator(fitted DiffusionGenerator); "
-            f"got {type(model).__name__}."
-        )
-    if frozen:
-        check_is_fitted(model)
-    if domains.X_src is None:
-        if not frozen:
-            raise ValueError(
-                "X_src is None. Give source rows, or a trained source model to draw them from: "
-                "source_model=FrozenEstimator(fitted_diffusion_generator)."
-            )
-        X_src, y_src = model.sample(n_rows, random_state=seed)
-        domains = domains._replace(X_src=X_src, y_src=None if domains.y_tgt is None else y_src)
-    check_domains(domains)
-    if frozen:
-        return model, domains, False
-    model = DiffusionGenerator(random_state=seed, **shared) if model is None else clone(model)
-    return model.fit(domains.X_src, domains.y_src), domains, True
-
-
-def _all_parameters(module: nn.Module) -> Iterable[nn.Parameter]:
-    return module.parameters()
-
-
-def _biases_and_norms(module: nn.Module) -> Iterable[nn.Parameter]:
-    """Biases everywhere, and the scales of normalisation layers: every parameter of one axis."""
-    return (p for p in module.parameters() if p.ndim == 1)
-
-
-TRAINABLE = {"all": _all_parameters, "bias_norm": _biases_and_norms}
-
-
-class FineTunedDiffusionGenerator(_NetworkGenerator):
-    """The baseline that goes on training the source model on target rows.
-
-    Parameters
-    ----------
-    source_model : DiffusionGenerator, FrozenEstimator of a fitted one, or None
-        As for `TGDPGenerator`. The fitted source model itself is never changed.
-    trainable : {"all", "bias_norm"}, default="all"
-        Train every weight, or only biases and normalisation scales (parameter-efficient).
-    max_steps, lr : int, float, default=1500, 0.001
-        Gradient steps on the target rows, and their rate.
-    batch_size, weight_decay, ema_decay, early_stopping, validation_fraction, solver, n_steps, device, \
-random_state, verbose, callbacks
-        As for `DiffusionGenerator`.
-
-    Attributes
-    ----------
-    source_model_ : DiffusionGenerator
-    network_, transformer_, classes_, history_, n_parameters_, fit_time_, n_features_in_
-        As for `DiffusionGenerator`.
-    """
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **BaseGenerator._training_constraints,
-        **BaseGenerator._stopping_constraints,
-        "source_model": [object, None],
-        "trainable": [StrOptions(set(TRAINABLE))],
-    }
-
-    def __init__(
-        self,
-        source_model: Any = None,
-        *,
-        trainable: str = "all",
-        max_steps: int = 1500,
-        batch_size: int = 1024,
-        lr: float = 1e-3,
-        weight_decay: float = 1e-4,
-        ema_decay: float = 0.995,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.2,
-        solver: str = "dpm++2m",
-        n_steps: int = 25,
-        device: str = "auto",
-        random_state: Any = None,
-        verbose: int = 0,
-        callbacks: Sequence[Any] | None = None,
-    ) -> None:
-        self.source_model = source_model
-        self.trainable = trainable
-        self.max_steps = max_steps
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.ema_decay = ema_decay
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.solver = solver
-        self.n_steps = n_steps
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-        self.callbacks = callbacks
-
-    def fit(
-        self,
-        X_src: ArrayLike | None,
-        y_src: Any = None,
-        X_tgt: ArrayLike | None = None,
-        y_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> FineTunedDiffusionGenerator:
-        """Train the source model and go on with the target rows; see `TGDPGenerator.fit`."""
-        self._validate_params()
-        domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
-        seed = draw_seed(self.random_state)
-        self.fit_time_ = {}
-        with self._phase("source"):
-            source, domains, _ = prepare_source(
-                self.source_model, domains, seed=seed, device=self.device, verbose=self.verbose
-            )
-        _, _, rows, labels = check_domains(domains)
-        validate_data(self, domains.X_tgt, skip_check_array=True)
-        codes = adopt_source(self, source, domains.X_tgt, rows, labels)
-        z = source.transformer_.transform(rows)
-        module, module_params = source._module(z.shape[1:])
-        self._train(
-            z, codes, seed + 1, module=module, module_params=module_params, phase="fine-tuning",
-            start=source.network_, trainable=TRAINABLE[self.trainable],
-        )  # fmt: skip
-        return self
-
-
-def adopt_source(
-    target: Any, source: DiffusionGenerator, X_tgt: Any, rows: Floats, labels: NDArray[Any] | None
-) -> NDArray[np.float32] | None:
-    """Take over the source model's units and label code; encode the target's labels with it."""
-    if rows.shape[1:] != source.form_.event_shape:
-        raise ValueError(
-            f"X_tgt has rows of shape {rows.shape[1:]}, but source_model was fitted on "
-            f"{source.form_.event_shape}."
-        )
-    if labels is None and source.labels_.kind != "none":
-        raise ValueError("source_model was fitted with labels; give y_src and y_tgt too.")
-    target.source_model_ = source
-    target.process_ = source.process_
-    target.transformer_ = source.transformer_
-    target.labels_, target.classes_ = source.labels_, source.classes_
-    target.form_ = InputForm.of(X_tgt, rows)
-    target.device_ = source.device_
-    codes = None if labels is None else source.labels_.encode(labels, "y_tgt")
-    target.prior_ = None if codes is None else LabelPrior.of(codes)
-    return codes

@@ -15,12 +15,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sktgdp.estimators._base import BaseGenerator, draw_seed
-from sktgdp.estimators._domains import Floats, check_domains, check_rows, split_domains
+from sktgdp.estimators._domains import Domains, Floats, check_domains, check_rows, split_domains
 from sktgdp.estimators._guidance_fit import GuidanceFit, TwoDomains, balance_source_rows
 from sktgdp.estimators._labels import check_labels
 from sktgdp.estimators._overlap import overlap_weights
+from sktgdp.estimators._source import adopt_source, prepare_source
 from sktgdp.estimators.density_ratio import DomainClassifier
-from sktgdp.estimators.diffusion import DiffusionGenerator, adopt_source, prepare_source
 from sktgdp.guidance import TimeFunction, guided_noise_prediction
 from sktgdp.nets import AnyPrecision
 
@@ -41,7 +41,7 @@ class TGDPGenerator(BaseGenerator):
     source_model : DiffusionGenerator, FrozenEstimator of a fitted one, or None, default=None
         None trains a default `DiffusionGenerator` on the source rows; an unfitted one is cloned and trained;
         ``sklearn.frozen.FrozenEstimator(fitted)`` is used as it is and never trained.
-    domain_classifier : DomainClassifier, scikit-learn classifier with ``predict_proba``, or None, default=None
+    domain_classifier : DomainClassifier, any classifier with ``predict_proba``, or None, default=None
         Estimates the density ratio; None is a default `DomainClassifier`.
     guidance_module : class or callable, default=None
         Makes a guidance network from ``event_shape``, ``n_labels`` and ``process``; it is called with
@@ -57,12 +57,15 @@ class TGDPGenerator(BaseGenerator):
     balance_source : bool, default=True
         Choose source rows so that their classes are as frequent as the target's, which takes the shift of
         the labels out of the ratio. Applies to classes, not to multi-label targets.
-    hidden_sizes : sequence of int, default=(64, 64, 64)
+    hidden_sizes : sequence of int, default=(128, 128, 128)
         Hidden layers of the default guidance network and of the time-dependent classifier.
-    n_folds : int, default=5
-        Below 1,000 target rows one guidance network is trained per fold, stopped by the rows of the
-        fold, and their mean is taken; at most as many as there are target rows.
-    max_steps : int, default=800
+    early_stopping : bool or "auto", default="auto"
+        Let each guidance network hold out a fifth of the target rows and keep the weights that denoise
+        them best. "auto" does so below 1,000 target rows where the domains overlap by half or more
+        (`domain_overlap`): elsewhere a fit that stops early stays between the domains.
+    n_networks : int or "auto", default="auto"
+        Guidance networks whose mean is taken; "auto" is 3 below 1,000 target rows, else 1.
+    max_steps : int, default=1000
         Gradient steps of one guidance network.
     batch_size : int, default=256
         Source rows per step; twice as many target rows.
@@ -111,6 +114,7 @@ class TGDPGenerator(BaseGenerator):
     >>> X_new, y_new = gen.sample(1000, y=1)  # doctest: +SKIP
     """
 
+    _fitted_attribute = "n_parameters_"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseGenerator._training_constraints,
         "source_model": [object, None],
@@ -122,7 +126,8 @@ class TGDPGenerator(BaseGenerator):
         "conditional": ["boolean", StrOptions({"auto"})],
         "balance_source": ["boolean"],
         "hidden_sizes": ["array-like", tuple],
-        "n_folds": [Interval(Integral, 2, None, closed="left")],
+        "early_stopping": BaseGenerator._stopping_constraints["early_stopping"],
+        "n_networks": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
 
     def __init__(
@@ -136,9 +141,10 @@ class TGDPGenerator(BaseGenerator):
         eta_consistency: Weight = "auto",
         conditional: bool | str = "auto",
         balance_source: bool = True,
-        hidden_sizes: Sequence[int] = (64, 64, 64),
-        n_folds: int = 5,
-        max_steps: int = 800,
+        hidden_sizes: Sequence[int] = (128, 128, 128),
+        early_stopping: bool | str = "auto",
+        n_networks: int | str = "auto",
+        max_steps: int = 1000,
         batch_size: int = 256,
         lr: float = 4e-3,
         weight_decay: float = 1e-4,
@@ -156,21 +162,14 @@ class TGDPGenerator(BaseGenerator):
         self.guidance_loss = guidance_loss
         self.eta_cycle = eta_cycle
         self.eta_consistency = eta_consistency
-        self.conditional = conditional
-        self.balance_source = balance_source
+        self.conditional, self.balance_source = conditional, balance_source
         self.hidden_sizes = hidden_sizes
-        self.n_folds = n_folds
-        self.max_steps = max_steps
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.ema_decay = ema_decay
-        self.solver = solver
-        self.n_steps = n_steps
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-        self.callbacks = callbacks
+        self.early_stopping, self.n_networks = early_stopping, n_networks
+        self.max_steps, self.batch_size = max_steps, batch_size
+        self.lr, self.weight_decay, self.ema_decay = lr, weight_decay, ema_decay
+        self.solver, self.n_steps = solver, n_steps
+        self.device, self.random_state = device, random_state
+        self.verbose, self.callbacks = verbose, callbacks
 
     def fit(
         self,
@@ -203,12 +202,19 @@ class TGDPGenerator(BaseGenerator):
         """
         self._validate_params()
         domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
+        seed = draw_seed(self.random_state)
+        self.fit_time_, self.history_ = {}, []
+        data = self._fit_source(domains, seed)
+        self._fit_ratio(data, seed + 1)
+        self._fit_guidance(data, seed + 2)
+        return self
+
+    def _fit_source(self, domains: Domains, seed: int) -> TwoDomains:
+        """Step 0: the source model, and the rows of both domains in its units."""
         if self.conditional is False:
             domains = domains._replace(y_src=None, y_tgt=None)
         elif self.conditional is True and domains.y_tgt is None:
             raise ValueError("conditional=True needs labels: give y_src and y_tgt.")
-        seed = draw_seed(self.random_state)
-        self.fit_time_, self.history_ = {}, []
         with self._phase("source"):
             source, domains, trained = prepare_source(
                 self.source_model, domains, seed=seed, device=self.device, verbose=self.verbose
@@ -220,13 +226,11 @@ class TGDPGenerator(BaseGenerator):
         codes = adopt_source(self, source, domains.X_tgt, target_rows, y_target)
         self.target_prior_ = None if codes is None else codes.mean(axis=0)
         z_source, z_target = (self.transformer_.transform(rows) for rows in (source_rows, target_rows))
-        source_codes = None if y_source is None else source.labels_.encode(y_source)
+        source_codes = None if y_source is None else source.labels_.encode(y_source, "y_src")
         data = TwoDomains(z_source, source_codes, z_target, codes)
         if self.balance_source and self.labels_.kind == "class":
-            data = balance_source_rows(data, seed)
-        self._fit_ratio(data, seed + 1)
-        self._fit_guidance(data, seed + 2)
-        return self
+            return balance_source_rows(data, seed)
+        return data
 
     def _fit_ratio(self, data: TwoDomains, seed: int) -> None:
         """Step 1: the density ratio, its effective sample size, and the weights that follow from it."""
@@ -297,7 +301,9 @@ class TGDPGenerator(BaseGenerator):
         check_is_fitted(self)
         rows = torch.from_numpy(np.asarray(x_t, dtype=np.float32)).to(self.device_)
         codes: NDArray[np.float32] | None = None
-        if self.labels_.kind != "none":
+        if self.labels_.kind != "none" and y is None:
+            raise ValueError("y is None, but the model was fitted with labels; give one label per row.")
+        if y is not None:
             codes = self.labels_.encode(check_labels(y, x_t, "y"))
         labels = None if codes is None else torch.from_numpy(codes).to(self.device_)
         with torch.no_grad():

@@ -300,10 +300,10 @@ def _row_weights(sample_weight: ArrayLike | None, n_samples: int) -> Floats:
 
 def _grid_bins(scores: Floats, grid: Floats) -> NDArray[np.intp]:
     """Number of thresholds strictly below each score: a quicker `searchsorted` for an even grid on [0, 1]."""
-    bins = np.ceil(scores * (len(grid) - 1)).astype(np.intp)
-    # The product may round across a threshold, by one place at most.
+    # Rounded down, so that the place found is right or one too low.
+    below = (len(grid) - 1) * (1.0 - 4.0 * np.finfo(np.float64).eps)
+    bins = np.ceil(scores * below).astype(np.intp)
     bins += grid[bins] < scores
-    bins -= (bins > 0) & (grid[bins - 1] >= scores)
     return bins
 
 

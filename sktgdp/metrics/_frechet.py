@@ -44,13 +44,12 @@ def _centred_root(F: Floats) -> Floats:
     return root
 
 
-def _fast_root_trace(A1: Floats, A2: Floats) -> float | None:
+def _fast_root_trace(C1: Floats, C2: Floats) -> float | None:
     """Sum of the root eigenvalues of C1 C2 through a symmetric eigenproblem, or None where it loses digits.
 
     An eigenvalue carries an error of about ``eps * |C1| * |C2|``, and its root half of that over the root:
     fine for well-conditioned covariances, poor for nearly singular ones.
     """
-    C1, C2 = A1.T @ A1, A2.T @ A2
     try:
         eigenvalues = eigh(C2, C1, type=2, driver="gv", eigvals_only=True, check_finite=False)
     except LinAlgError:
@@ -68,7 +67,7 @@ def _root_trace(A1: Floats, A2: Floats) -> float:
     """Sum of the root eigenvalues of C1 C2, with C_i = A_i^T A_i."""
     n_features = A1.shape[1]
     if min(len(A1), len(A2)) > n_features:
-        fast = _fast_root_trace(A1, A2) if n_features >= FAST_MIN_FEATURES else None
+        fast = _fast_root_trace(A1.T @ A1, A2.T @ A2) if n_features >= FAST_MIN_FEATURES else None
         if fast is not None:
             return fast
         A1, A2 = (np.asarray(np.linalg.qr(A, mode="r")) for A in (A1, A2))
@@ -116,7 +115,8 @@ def frechet_distance(F_real: ArrayLike, F_syn: ArrayLike) -> float:
 
     Examples
     --------
-    >>> frechet_distance([[0.0], [2.0]], [[1.0], [3.0]])
+    >>> from sktgdp.metrics import frechet_distance
+    >>> round(frechet_distance([[0.0], [2.0]], [[1.0], [3.0]]), 6)
     1.0
     """
     pair = check_pair(

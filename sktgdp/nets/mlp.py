@@ -6,21 +6,27 @@ only what is not known beforehand:
 
 - noise prediction :math:`\varepsilon = \alpha_t F(x_t, t, y) + \sigma_t x_t`: exact with F = 0 for
   standard normal rows, and F is the velocity of Salimans & Ho (2022, "Progressive Distillation");
-- log guidance :math:`\log h = \alpha_t F(x_t, t, y) + b(y)`: noise alone tells nothing of x_0, so
-  h tends to q(y)/p(y), a function of the label only, as :math:`\alpha_t \to 0`. The logit of a
-  time-dependent domain classifier has the same limit and the same form.
+- log guidance :math:`\log h = \alpha_t (F_1 + F_2 / \sigma_t)(x_t, t, y) + b(y)`: noise alone tells nothing
+  of x_0, so h tends to q(y)/p(y), a function of the label only, as :math:`\alpha_t \to 0`. Domains that
+  overlap leave log h bounded as :math:`\sigma_t \to 0` (:math:`F_1`); domains that lie apart make it as
+  steep as the noise is narrow (:math:`F_2`). The logit of a time-dependent domain classifier has the
+  same limits and the same form.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from sktgdp.process import VPProcess, expand_as
+
+# Smallest noise that the steep part of the guidance divides by; keeps the exponential in range.
+NARROWEST = 0.05
 
 __all__ = ["DomainMLP", "GuidanceMLP", "ResidualTrunk", "ScoreMLP", "TimeEmbedding"]
 
@@ -74,7 +80,7 @@ class ResidualTrunk(nn.Module):
         super().__init__()
         self.time = TimeEmbedding(process) if process is not None else None
         widths = [n_features, *hidden_sizes]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.shifts = nn.ModuleList()
         if self.time is not None:
             width = hidden_sizes[0]
@@ -154,14 +160,16 @@ class GuidanceMLP(nn.Module):
     ) -> None:
         super().__init__()
         self.process = process
-        self.trunk = ResidualTrunk(math.prod(event_shape), n_labels, 1, hidden_sizes, process)
+        self.trunk = ResidualTrunk(math.prod(event_shape), n_labels, 2, hidden_sizes, process)
         self.offset = nn.Linear(n_labels, 1, bias=False) if n_labels else None
         if self.offset is not None:
             nn.init.zeros_(self.offset.weight)
 
     def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         """Log guidance of noised rows, shape (batch,)."""
-        value = self.process.alpha(t) * self.trunk(x_t.flatten(1), t, y).squeeze(1)
+        flat, steep = self.trunk(x_t.flatten(1), t, y).unbind(1)
+        width = torch.sqrt(self.process.sigma(t).square() + NARROWEST**2)
+        value = self.process.alpha(t) * (flat + steep / width)
         return value if self.offset is None else value + self.offset(y).squeeze(1)
 
 

@@ -20,6 +20,12 @@ class RowStandardizer(TransformerMixin, BaseEstimator):
     Unlike scikit-learn's `StandardScaler` it takes series of shape (n, channels, length) too, and
     knows the logarithm of its Jacobian, which a density in the user's own units needs.
 
+    Parameters
+    ----------
+    common_scale : bool, default=False
+        Use one scale for all features: right where they share a unit, as pixels do. A pixel that hardly
+        varies in the source then stays small instead of being blown up.
+
     Attributes
     ----------
     mean_, scale_ : ndarray of shape (n_features,) or (channels, 1)
@@ -29,6 +35,9 @@ class RowStandardizer(TransformerMixin, BaseEstimator):
     mean_: Floats
     scale_: Floats
 
+    def __init__(self, common_scale: bool = False) -> None:
+        self.common_scale = common_scale
+
     def fit(self, X: ArrayLike, y: Any = None) -> RowStandardizer:
         """Learn means and scales of ``X``, shape (n, d) or (n, channels, length)."""
         rows: Floats = validate_data(self, X, dtype=np.float64, allow_nd=True)
@@ -36,6 +45,8 @@ class RowStandardizer(TransformerMixin, BaseEstimator):
         # centring first keeps the scale right where the mean is far larger than the spread
         self.mean_ = rows.mean(axis=axes, keepdims=True)[0]
         scale = (rows - self.mean_).std(axis=axes, keepdims=True)[0]
+        if self.common_scale:
+            scale = np.full_like(scale, np.sqrt(np.square(scale).mean()))
         tiny = 10 * np.finfo(np.float64).eps * np.abs(self.mean_)
         self.scale_ = np.where(scale > tiny, scale, 1.0)
         return self

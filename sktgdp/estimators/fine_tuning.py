@@ -1,0 +1,124 @@
+"""The fine-tuned baseline: a source model that is trained on with target rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+from numpy.typing import ArrayLike
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import validate_data
+from torch import nn
+
+from sktgdp.estimators._base import BaseGenerator, draw_seed
+from sktgdp.estimators._domains import check_domains, split_domains
+from sktgdp.estimators._source import adopt_source, prepare_source
+from sktgdp.estimators.diffusion import NetworkGenerator
+
+__all__ = ["FineTunedDiffusionGenerator"]
+
+
+def _all_parameters(module: nn.Module) -> Iterable[nn.Parameter]:
+    return module.parameters()
+
+
+def _biases_and_norms(module: nn.Module) -> Iterable[nn.Parameter]:
+    """Biases everywhere, and the scales of normalisation layers: every parameter of one axis."""
+    return (p for p in module.parameters() if p.ndim == 1)
+
+
+TRAINABLE = {"all": _all_parameters, "bias_norm": _biases_and_norms}
+
+
+class FineTunedDiffusionGenerator(NetworkGenerator):
+    """The baseline that goes on training the source model on target rows.
+
+    Parameters
+    ----------
+    source_model : DiffusionGenerator, FrozenEstimator of a fitted one, or None
+        As for `TGDPGenerator`. The fitted source model itself is never changed.
+    trainable : {"all", "bias_norm"}, default="all"
+        Train every weight, or only biases and normalisation scales (parameter-efficient).
+    max_steps, lr : int, float, default=1500, 0.001
+        Gradient steps on the target rows, and their rate.
+    batch_size, weight_decay, ema_decay, early_stopping, validation_fraction, solver, n_steps, device, \
+random_state, verbose, callbacks
+        As for `DiffusionGenerator`.
+
+    Attributes
+    ----------
+    source_model_ : DiffusionGenerator
+    network_, transformer_, classes_, history_, n_parameters_, fit_time_, n_features_in_
+        As for `DiffusionGenerator`.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseGenerator._training_constraints,
+        **BaseGenerator._stopping_constraints,
+        "source_model": [object, None],
+        "trainable": [StrOptions(set(TRAINABLE))],
+    }
+
+    def __init__(
+        self,
+        source_model: Any = None,
+        *,
+        trainable: str = "all",
+        max_steps: int = 1500,
+        batch_size: int = 1024,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        ema_decay: float = 0.995,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.2,
+        solver: str = "dpm++2m",
+        n_steps: int = 25,
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+        callbacks: Sequence[Any] | None = None,
+    ) -> None:
+        self.source_model = source_model
+        self.trainable = trainable
+        self.max_steps = max_steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.ema_decay = ema_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.solver = solver
+        self.n_steps = n_steps
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    def fit(
+        self,
+        X_src: ArrayLike | None,
+        y_src: Any = None,
+        X_tgt: ArrayLike | None = None,
+        y_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> FineTunedDiffusionGenerator:
+        """Train the source model and go on with the target rows; see `TGDPGenerator.fit`."""
+        self._validate_params()
+        domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
+        seed = draw_seed(self.random_state)
+        self.fit_time_ = {}
+        with self._phase("source"):
+            source, domains, _ = prepare_source(
+                self.source_model, domains, seed=seed, device=self.device, verbose=self.verbose
+            )
+        _, _, rows, labels = check_domains(domains)
+        validate_data(self, domains.X_tgt, skip_check_array=True)
+        codes = adopt_source(self, source, domains.X_tgt, rows, labels)
+        z = source.transformer_.transform(rows)
+        module, module_params = source._module(z.shape[1:])
+        self._train(
+            z, codes, seed + 1, module=module, module_params=module_params, phase="fine-tuning",
+            start=source.network_, trainable=TRAINABLE[self.trainable],
+        )  # fmt: skip
+        return self
