@@ -40,7 +40,7 @@ TGDP_CODE += ("sktgdp/estimators/*guidance*.py", "sktgdp/guidance.py", "sktgdp/n
 QUICK = {"max_steps": 10, "batch_size": 32}
 QUICK_TGDP = {
     **QUICK,
-    "n_folds": 2,
+    "n_networks": 2,
     "domain_classifier__n_folds": 2,
     "domain_classifier__max_steps": 5,
 }

@@ -33,7 +33,7 @@ def tgdp(shift: Shift, source_model: DiffusionGenerator) -> TGDPGenerator:
         eta_cycle=0.5,
         eta_consistency=5.0,
         hidden_sizes=(48, 48),
-        n_folds=2,
+        n_networks=2,
         max_steps=300,
         random_state=0,
     )

@@ -22,7 +22,7 @@ def tiny_tgdp(**params: Any) -> TGDPGenerator:
     given = {
         "source_model": DiffusionGenerator(**TINY_NETWORK),
         "domain_classifier": DomainClassifier(**TINY_RATIO),
-        "n_folds": 2,
+        "n_networks": 2,
     }
     return TGDPGenerator(**{**TINY_NETWORK, **given, **params})
 
