@@ -1,0 +1,408 @@
+"""TGDP from end to end: the target is met, the source is left alone, and every plug fits."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.typing import NDArray
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import ParameterGrid
+from small_models import TINY_NETWORK, Shift, tiny_tgdp
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from sktgdp import DiffusionGenerator, DomainClassifier, TGDPGenerator
+from sktgdp.metrics import sliced_wasserstein_distance
+from sktgdp.nets import GuidanceMLP
+from sktgdp.oracles import MixtureShift, paper_mixture_shift
+from sktgdp.process import VPProcess
+
+ATTRIBUTES = """source_model_ domain_classifier_ time_classifier_ guidance_ transformer_ classes_ target_prior_
+history_ effective_sample_size_ n_parameters_ fit_time_ n_features_in_ eta_cycle_ eta_consistency_""".split()
+Floats = NDArray[np.float64]
+
+
+def phases(model: TGDPGenerator) -> list[str]:
+    """Phases of the history, in order."""
+    return list(dict.fromkeys(row["phase"] for row in model.history_))
+
+
+def terms(model: TGDPGenerator) -> set[str]:
+    """Terms of the guidance loss that were trained."""
+    rows = [row for row in model.history_ if row["phase"] == "guidance"]
+    return {name[6:] for row in rows for name in row if name.startswith("train_")} - {"loss"}
+
+
+@pytest.fixture(scope="module")
+def oracle(tgdp: TGDPGenerator) -> MixtureShift:
+    """The mixture in the units of the networks."""
+    scaler = tgdp.transformer_
+    return paper_mixture_shift().standardized(torch.from_numpy(scaler.mean_), torch.from_numpy(scaler.scale_))
+
+
+@pytest.fixture(scope="module")
+def few(shift: Shift) -> tuple[Any, ...]:
+    """Domains of a fit that only has to run."""
+    return shift.X_src[:60], shift.y_src[:60], shift.X_tgt[:12], shift.y_tgt[:12]
+
+
+# The target -----------------------------------------------------------------------------------------
+def test_samples_are_near_the_target(tgdp: TGDPGenerator, source_model: DiffusionGenerator, shift: Shift) -> None:
+    guided, source = (
+        sliced_wasserstein_distance(shift.X_test, model.sample(1000)[0], random_state=0)
+        for model in (tgdp, source_model)
+    )
+    assert guided < 0.35 * source
+
+
+def test_samples_follow_their_class(tgdp: TGDPGenerator) -> None:
+    """x | y ~ N(y (0.5, -0.5), 0.1 I)."""
+    wanted = np.repeat([-1, 1], 500)
+    X, y = tgdp.sample(1000, wanted)
+    np.testing.assert_array_equal(y, wanted)
+    for label in (-1, 1):
+        np.testing.assert_allclose(X[y == label].mean(axis=0), [0.5 * label, -0.5 * label], atol=0.12)
+        np.testing.assert_allclose(X[y == label].std(axis=0), np.sqrt(0.1), atol=0.1)
+
+
+def test_noise_prediction_is_near_the_target(
+    tgdp: TGDPGenerator, source_model: DiffusionGenerator, oracle: MixtureShift
+) -> None:
+    def error(model: Any) -> float:
+        def noise(x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+            return model.noise_model(one_hot(y, 2).to(x))(x, t)
+
+        generator = torch.Generator().manual_seed(0)
+        return oracle.noise_error(noise, 2000, generator, conditional=True)
+
+    assert error(tgdp) < 0.1 * error(source_model)
+
+
+def test_density_is_near_the_target(tgdp: TGDPGenerator, shift: Shift) -> None:
+    X, y = shift.X_test[:200], shift.y_test[:200]
+    component = torch.from_numpy((y + 1) // 2)
+    exact = paper_mixture_shift().target.log_prob(torch.from_numpy(X), component).numpy()
+    assert tgdp.score(X, y) == pytest.approx(exact.mean(), abs=0.15)
+
+
+def test_log_density_ratio(tgdp: TGDPGenerator, shift: Shift) -> None:
+    truth = paper_mixture_shift().log_density_ratio(
+        torch.from_numpy(shift.X_test), torch.from_numpy((shift.y_test + 1) // 2)
+    )
+    estimate = tgdp.log_density_ratio(shift.X_test, shift.y_test)
+    assert np.corrcoef(estimate, truth)[0, 1] > 0.8
+
+
+def test_guidance_of_noised_rows(tgdp: TGDPGenerator, oracle: MixtureShift) -> None:
+    """log h against the oracle's on noised target rows, up to the constant that no gradient sees."""
+    generator = torch.Generator().manual_seed(0)
+    x0, component = oracle.target.sample(500, generator)
+    t = torch.full((500,), 0.5, dtype=torch.float64)
+    x_t = oracle.process.perturb(x0, t, torch.randn(500, 2, dtype=torch.float64, generator=generator))
+    y = 2 * component.numpy() - 1
+    estimate = tgdp.guidance(x_t.numpy(), 0.5, y)
+    np.testing.assert_allclose(estimate, tgdp.guidance(x_t.numpy(), t.numpy(), y), rtol=1e-5)
+    assert np.corrcoef(estimate, oracle.log_guidance(x_t, t, component))[0, 1] > 0.9
+
+
+def test_identical_domains_need_no_guidance(shift: Shift, source_model: DiffusionGenerator) -> None:
+    model = TGDPGenerator(
+        FrozenEstimator(source_model),
+        domain_classifier=DomainClassifier(n_folds=2, max_steps=100),
+        hidden_sizes=(32, 32),
+        n_networks=1,
+        max_steps=150,
+        random_state=0,
+    ).fit(shift.X_src[:1000], shift.y_src[:1000], shift.X_src[1000:], shift.y_src[1000:])
+    assert model.effective_sample_size_ > 900
+    z = model.transformer_.transform(shift.X_src[:300])
+    values = model.guidance(z, 0.1, shift.y_src[:300])
+    assert np.abs(values).mean() < 0.25
+    before, after = (
+        sliced_wasserstein_distance(shift.X_src, m.sample(1000)[0], random_state=0) for m in (source_model, model)
+    )
+    assert after < before + 0.05
+
+
+# The source -----------------------------------------------------------------------------------------
+def test_frozen_source_is_never_trained(source_model: DiffusionGenerator, few: tuple[Any, ...]) -> None:
+    before = pickle.dumps(source_model)
+    model = tiny_tgdp(source_model=FrozenEstimator(source_model)).fit(*few)
+    model.sample(3)
+    assert model.source_model_ is source_model
+    assert pickle.dumps(source_model) == before
+    assert phases(model) == ["time classifier", "guidance"]
+
+
+@pytest.mark.parametrize("given", [None, DiffusionGenerator(**TINY_NETWORK)], ids=["default", "unfitted"])
+def test_source_is_trained_where_it_is_not_frozen(
+    given: Any, few: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DiffusionGenerator.__init__, "__kwdefaults__", {
+        **DiffusionGenerator.__init__.__kwdefaults__, "max_steps": 2, "hidden_sizes": (8,)
+    })  # fmt: skip
+    model = tiny_tgdp(source_model=given).fit(*few)
+    assert phases(model) == ["diffusion", "time classifier", "guidance"]
+    assert model.source_model_ is not given
+    assert not hasattr(given, "network_")
+    assert model.fit_time_.keys() == {"source", "domain classifier", "time classifier", "guidance"}
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_without_source_rows(labelled: bool, source_model: DiffusionGenerator, few: tuple[Any, ...]) -> None:
+    """Source-free: the rows are drawn from the frozen model."""
+    X_src, y_src, X_tgt, y_tgt = few
+    source = source_model if labelled else DiffusionGenerator(**TINY_NETWORK).fit(X_src)
+    model = tiny_tgdp(source_model=FrozenEstimator(source))
+    model.fit(None, None, X_tgt, y_tgt if labelled else None)
+    assert model.sample(3)[0].shape == (3, 2)
+    assert 1.0 <= model.effective_sample_size_ <= 10_001
+
+
+def test_stacked_rows_give_the_same_fit(source_model: DiffusionGenerator, few: tuple[Any, ...]) -> None:
+    X_src, y_src, X_tgt, y_tgt = few
+    four = tiny_tgdp().fit(*few)
+    order = np.random.default_rng(1).permutation(72)
+    place = np.argsort(order, kind="stable")
+    X, y = np.vstack([X_src, X_tgt]), np.concatenate([y_src, y_tgt])
+    domain = np.repeat([3, -2], [60, 12])
+    assert (order[place] == np.arange(72)).all()
+    # interleaved, but in the same order within each domain
+    slots = np.sort(order[:60]), np.sort(order[60:])
+    index = np.empty(72, dtype=int)
+    index[slots[0]], index[slots[1]] = np.arange(60), np.arange(60, 72)
+    stacked = tiny_tgdp().fit(X[index], y[index], sample_domain=domain[index])
+    for a, b in zip(four.sample(6), stacked.sample(6), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert four.history_ == stacked.history_
+
+
+# Attributes -----------------------------------------------------------------------------------------
+def test_attributes(tgdp: TGDPGenerator, shift: Shift) -> None:
+    missing = [name for name in ATTRIBUTES if not hasattr(tgdp, name)]
+    assert missing == []
+    assert tgdp.classes_.tolist() == [-1, 1]
+    np.testing.assert_allclose(tgdp.target_prior_, [np.mean(shift.y_tgt == -1), np.mean(shift.y_tgt == 1)])
+    assert tgdp.n_features_in_ == 2
+    assert (tgdp.eta_cycle_, tgdp.eta_consistency_) == (0.5, 5.0)
+    assert 1.0 <= tgdp.effective_sample_size_ <= 2000
+    assert terms(tgdp) == {"guidance", "cycle", "consistency"}
+    networks = [tgdp.guidance_, tgdp.time_classifier_, *tgdp.domain_classifier_.classifiers_]
+    assert tgdp.n_parameters_ == sum(p.numel() for network in networks for p in network.parameters())
+    assert all(seconds > 0 for seconds in tgdp.fit_time_.values())
+
+
+def test_target_classes_are_drawn_as_often_as_in_the_target(source_model: DiffusionGenerator, shift: Shift) -> None:
+    rows = np.concatenate([np.flatnonzero(shift.y_tgt == 1)[:30], np.flatnonzero(shift.y_tgt == -1)[:10]])
+    model = tiny_tgdp(source_model=FrozenEstimator(source_model))
+    model.fit(shift.X_src, shift.y_src, shift.X_tgt[rows], shift.y_tgt[rows])
+    assert np.mean(model.sample(1000, n_steps=1)[1] == 1) == pytest.approx(0.75, abs=0.06)
+
+
+# Parameters -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("etas", ParameterGrid({"eta_cycle": [0, 0.5], "eta_consistency": [0.0, 2]}), ids=str)
+def test_zero_switches_a_term_off(etas: dict[str, float], few: tuple[Any, ...]) -> None:
+    model = tiny_tgdp(**etas).fit(*few)
+    wanted = {name[4:] for name, eta in etas.items() if eta > 0}
+    assert terms(model) == {"guidance"} | wanted
+    assert (model.time_classifier_ is None) == (etas["eta_cycle"] == 0)
+    assert ("time classifier" in phases(model)) == (etas["eta_cycle"] > 0)
+    assert ("time classifier" in model.fit_time_) == (etas["eta_cycle"] > 0)
+    assert (model.eta_cycle_, model.eta_consistency_) == (etas["eta_cycle"], etas["eta_consistency"])
+
+
+def test_auto_weights_follow_the_overlap(few: tuple[Any, ...]) -> None:
+    """Far apart: more consistency, less cycle."""
+    X_src, y_src, X_tgt, y_tgt = few
+    classifier = LogisticRegression()
+    near = tiny_tgdp(domain_classifier=classifier).fit(X_src, y_src, X_src[:30], y_src[:30])
+    far = tiny_tgdp(domain_classifier=classifier).fit(X_src, y_src, X_tgt + 30.0, y_tgt)
+    assert near.effective_sample_size_ > 30 > far.effective_sample_size_
+    assert near.eta_cycle_ >= far.eta_cycle_ >= 0
+    assert 0 < near.eta_consistency_ < far.eta_consistency_
+
+
+@pytest.mark.parametrize("loss", ["kl", "mse"])
+def test_guidance_losses(loss: str, few: tuple[Any, ...]) -> None:
+    model = tiny_tgdp(guidance_loss=loss, eta_cycle=1.0, max_steps=20).fit(*few)
+    assert terms(model) == {"guidance", "cycle", "consistency"}
+    assert np.isfinite(model.sample(5)[0]).all()
+
+
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        LogisticRegression(),
+        HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=2),
+        CalibratedClassifierCV(LogisticRegression(), cv=2),
+        DomainClassifier(LogisticRegression(), n_folds=3),
+    ],
+    ids=["logistic", "boosting", "calibrated", "DomainClassifier"],
+)
+@pytest.mark.usefixtures("global_rng_untouched")
+def test_any_domain_classifier(classifier: Any, few: tuple[Any, ...]) -> None:
+    before = pickle.dumps(classifier)
+    model = tiny_tgdp(domain_classifier=classifier).fit(*few)
+    assert pickle.dumps(classifier) == before
+    assert isinstance(model.domain_classifier_, DomainClassifier)
+    assert np.isfinite(model.log_density_ratio(few[2], few[3])).all()
+    assert model.sample(2)[0].shape == (2, 2)
+
+
+class Quadratic(nn.Module):
+    """log h = a |x|^2, a guidance network of one's own."""
+
+    def __init__(self, event_shape: tuple[int, ...], n_labels: int, process: VPProcess) -> None:
+        super().__init__()
+        self.shape, self.n_labels = event_shape, n_labels
+        self.a = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.a * x_t.flatten(1).square().sum(1)
+
+
+def test_own_guidance_module(few: tuple[Any, ...]) -> None:
+    model = tiny_tgdp(guidance_module=Quadratic, n_networks=1, max_steps=50).fit(*few)
+    assert isinstance(model.guidance_, Quadratic)
+    assert (model.guidance_.shape, model.guidance_.n_labels) == ((2,), 2)
+    assert model.guidance_.a != 0
+    z = np.ones((3, 2))
+    np.testing.assert_allclose(model.guidance(z, 0.5, few[1][:3]), 2 * model.guidance_.a.item(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("conditional", [False, True, "auto"])
+def test_conditional(conditional: Any, few: tuple[Any, ...]) -> None:
+    model = tiny_tgdp(conditional=conditional).fit(*few)
+    X, y = model.sample(4)
+    assert (y is None) == (conditional is False)
+    assert (model.target_prior_ is None) == (conditional is False)
+    assert model.log_density_ratio(X, y).shape == model.score_samples(X, y).shape == (4,)
+    assert tiny_tgdp().fit(few[0], None, few[2]).sample(2)[1] is None
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_balance_source(balance: bool, source_model: DiffusionGenerator, shift: Shift) -> None:
+    """Rows alike, other shares of the classes: balancing takes the shift of the labels out of the ratio."""
+    X, y = shift.X_src[:1000], shift.y_src[:1000]
+    target = np.concatenate([np.flatnonzero(y == 1)[:200], np.flatnonzero(y == -1)[:40]])
+    classifier = DomainClassifier(LogisticRegression(), n_folds=2)
+    model = tiny_tgdp(
+        source_model=FrozenEstimator(source_model), balance_source=balance, domain_classifier=classifier
+    )
+    model.fit(X, y, X[target], y[target])
+    gap = model.log_density_ratio(X[:100], np.full(100, 1)) - model.log_density_ratio(X[:100], np.full(100, -1))
+    assert gap.mean() == pytest.approx(0.0 if balance else np.log(5.0), abs=0.5)
+
+
+@pytest.mark.parametrize(("early_stopping", "n_networks"), [(True, 3), (False, 1), (False, 2)])
+def test_number_of_networks(early_stopping: bool, n_networks: int, few: tuple[Any, ...]) -> None:
+    model = tiny_tgdp(early_stopping=early_stopping, n_networks=n_networks).fit(*few)
+    members = [module for module in model.guidance_.modules() if isinstance(module, GuidanceMLP)]
+    assert len(members) == n_networks
+    held = [row for row in model.history_ if row["phase"] == "guidance" and "valid_denoising" in row]
+    assert bool(held) == early_stopping
+
+
+# Data -----------------------------------------------------------------------------------------------
+def test_single_target_class(few: tuple[Any, ...]) -> None:
+    X_src, y_src, X_tgt, _ = few
+    model = tiny_tgdp().fit(X_src, y_src, X_tgt, np.ones(12, dtype=int))
+    assert model.target_prior_.tolist() == [0.0, 1.0]
+    assert (model.sample(20)[1] == 1).all()
+    assert model.sample(2, -1)[1].tolist() == [-1, -1], "a class of the source may be asked for"
+
+
+def test_multilabel(rng: np.random.Generator) -> None:
+    X, y = rng.normal(size=(50, 3)), rng.integers(0, 2, (50, 4))
+    model = tiny_tgdp().fit(X, y, X[:9] + 0.5, y[:9])
+    np.testing.assert_allclose(model.target_prior_, y[:9].mean(axis=0), atol=1e-6)
+    X_new, y_new = model.sample(3, [1, 0, 0, 1])
+    assert X_new.shape == (3, 3)
+    assert y_new.tolist() == [[1, 0, 0, 1]] * 3
+    assert model.log_density_ratio(X, y).shape == (50,)
+
+
+def test_series(rng: np.random.Generator) -> None:
+    X, y = rng.normal(size=(40, 2, 6)), np.arange(40) % 2
+    model = tiny_tgdp().fit(X, y, X[:8] + 1.0, y[:8])
+    drawn, labels = model.sample(3)
+    assert drawn.shape == (3, 2, 6)
+    assert model.score_samples(drawn, labels).shape == (3,)
+    assert model.guidance(X[:5], 0.3, y[:5]).shape == (5,)
+
+
+def test_frames_and_string_labels(few: tuple[Any, ...]) -> None:
+    X_src, y_src, X_tgt, y_tgt = few
+    source = pd.DataFrame(X_src, columns=["a", "b"])
+    target = pd.DataFrame(X_tgt.astype(np.float32), columns=["a", "b"])
+    names = np.array(["well", "?", "sick"])
+    model = tiny_tgdp().fit(source, names[y_src + 1], target, pd.Series(names[y_tgt + 1]))
+    X, y = model.sample(4, "sick")
+    assert X.columns.tolist() == model.feature_names_in_.tolist() == ["a", "b"]
+    assert set(X.dtypes) == {np.dtype(np.float32)}, "samples are target rows, in the target's types"
+    assert y.tolist() == ["sick"] * 4
+
+
+def test_two_target_rows(few: tuple[Any, ...]) -> None:
+    X_src, y_src, X_tgt, y_tgt = few
+    assert tiny_tgdp(early_stopping=True).fit(X_src, y_src, X_tgt[:2], y_tgt[:2]).sample(3)[0].shape == (3, 2)
+
+
+# Conventions ----------------------------------------------------------------------------------------
+@pytest.mark.usefixtures("global_rng_untouched")
+def test_seeds(few: tuple[Any, ...]) -> None:
+    drawn = [tiny_tgdp(random_state=seed).fit(*few).sample(4)[0] for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
+
+
+@pytest.mark.usefixtures("global_rng_untouched")
+def test_sampling_and_scoring_change_nothing(tgdp: TGDPGenerator, shift: Shift) -> None:
+    before = pickle.dumps(tgdp)
+    X, y = shift.X_test[:4], shift.y_test[:4]
+    tgdp.sample(4)
+    list(tgdp.sample_batches(3, batch_size=2))
+    tgdp.score_samples(X, y), tgdp.log_density_ratio(X, y), tgdp.guidance(X, 0.5, y)
+    assert pickle.dumps(tgdp) == before
+
+
+def test_pickle_clone_and_nested_parameters(tgdp: TGDPGenerator) -> None:
+    again = pickle.loads(pickle.dumps(tgdp))
+    np.testing.assert_array_equal(again.sample(4)[0], tgdp.sample(4)[0])
+    fresh = clone(tgdp)
+    assert not hasattr(fresh, "guidance_")
+    assert fresh.source_model.estimator is tgdp.source_model_, "a frozen model passes as it is"
+    fresh = tiny_tgdp().set_params(source_model__max_steps=7, domain_classifier__n_folds=3)
+    assert (fresh.source_model.max_steps, fresh.domain_classifier.n_folds) == (7, 3)
+
+
+def test_arrays_stay_as_they_were(few: tuple[Any, ...]) -> None:
+    before = pickle.dumps(few)
+    tiny_tgdp().fit(*few)
+    assert pickle.dumps(few) == before
+
+
+def test_callbacks_and_progress(few: tuple[Any, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    class Count(Callback):
+        n_trainings = 0
+
+        def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+            self.n_trainings += 1
+
+    count = Count()
+    tiny_tgdp(callbacks=[count], eta_cycle=1.0, n_networks=2).fit(*few)
+    assert count.n_trainings == 3, "one time classifier and two guidance networks"
+    assert capsys.readouterr().err == ""
+    tiny_tgdp(verbose=1).fit(*few)
+    assert "guidance" in capsys.readouterr().err
