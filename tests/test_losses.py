@@ -114,6 +114,15 @@ def test_consistency_vanishes_for_the_exact_correction() -> None:
     assert consistency_loss(eps_source, torch.zeros_like(eps), eps) == score_matching_loss(eps_source, eps)
 
 
+def test_consistency_in_other_units() -> None:
+    """A scale per row, as alpha_t is, divides the error of the row."""
+    eps_source, eps, zero = normal(30, 4), normal(30, 4, seed=1), torch.zeros(30, 4)
+    scale = torch.linspace(0.1, 2.0, 30).double()[:, None]
+    expected = ((eps_source - eps) / scale).square().mean()
+    torch.testing.assert_close(consistency_loss(eps_source, zero, eps, scale), expected)
+    assert consistency_loss(eps_source, eps_source - eps, eps, scale).item() < 1e-25
+
+
 def test_consistency_gradient_through_the_gradient_of_log_h() -> None:
     """Second derivatives of the guidance network, against finite differences."""
     x_t, eps_source, eps = normal(6, 3), normal(6, 3, seed=1), normal(6, 3, seed=2)

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from sktgdp.estimators._batches import Pool
 from sktgdp.estimators._domains import Floats
 from sktgdp.estimators._objectives import Guidance, NoisedDomain
-from sktgdp.estimators._overlap import domain_overlap
 from sktgdp.estimators._progress import progress_callbacks
-from sktgdp.estimators._training import TrainingProblem, train_network
+from sktgdp.estimators._training import TrainingProblem, TrainingSettings, train_network
 from sktgdp.estimators.density_ratio import DomainClassifier, folds
 from sktgdp.estimators.diffusion import FEW_ROWS
 from sktgdp.nets import GuidanceMLP, MeanOf
@@ -45,7 +44,8 @@ def balance_source_rows(data: TwoDomains, seed: int) -> TwoDomains:
     Classes that are rarer in the target lose rows at random; those that are more frequent repeat all of
     theirs equally often. Every class of the source keeps at least one row.
     """
-    assert data.y_source is not None and data.y_target is not None
+    assert data.y_source is not None
+    assert data.y_target is not None
     rng = np.random.default_rng(seed)
     counts = data.y_target.sum(axis=0) + 1.0 / data.y_target.shape[1]
     wanted = np.maximum(1, np.rint(len(data.source) * counts / counts.sum())).astype(int)
@@ -79,6 +79,23 @@ class GuidanceFit:
         self.source = self._tensors(data.source, data.y_source, classifier)
         self.target = self._tensors(data.target, data.y_target, classifier)
 
+    @property
+    def n_networks(self) -> int:
+        """Number of guidance networks."""
+        given = self.generator.n_networks
+        if given == "auto":
+            return 3 if len(self.target[0]) < FEW_ROWS else 1
+        return int(given)
+
+    def _settings(self) -> TrainingSettings:
+        """Length of one network's training; what several share, a single one does alone."""
+        generator = self.generator
+        steps = generator.max_steps
+        if steps == "auto":
+            steps = 1000 if self.n_networks > 1 else 2500
+        decays = {"weight_decay": generator.weight_decay, "ema_decay": generator.ema_decay}
+        return TrainingSettings(int(steps), generator.lr, **decays)
+
     def _tensors(
         self, rows: Floats, codes: Codes | None, classifier: DomainClassifier
     ) -> tuple[Tensor, Tensor | None, Tensor]:
@@ -99,7 +116,7 @@ class GuidanceFit:
         module = generator.guidance_module
         if module is None:
             module, params["hidden_sizes"] = GuidanceMLP, tuple(generator.hidden_sizes)
-        settings = generator._training_settings()
+        settings = self._settings()
         callbacks = progress_callbacks(generator.verbose, problem.phase, settings)
         trained = train_network(
             module, params, problem, settings,
@@ -121,10 +138,8 @@ class GuidanceFit:
 
     def guidance(self, time_classifier: nn.Module | None) -> nn.Module:
         """Train log h as the mean of networks that differ in their seed and their held-out fold."""
-        n_target, n_networks = len(self.target[0]), self.generator.n_networks
-        if n_networks == "auto":
-            n_networks = 3 if n_target < FEW_ROWS else 1
-        held: list[Tensor | None] = [None] * int(n_networks)
+        n_target = len(self.target[0])
+        held: list[Tensor | None] = [None] * self.n_networks
         if self._stops_early():
             parts = folds(n_target, min(max(N_FOLDS, len(held)), n_target), self.seed)
             held = [torch.from_numpy(parts[k % len(parts)]) for k in range(len(held))]
@@ -135,9 +150,7 @@ class GuidanceFit:
         stop = self.generator.early_stopping
         if stop != "auto":
             return bool(stop)
-        n_features = int(np.prod(self.target[0].shape[1:]))
-        overlap = domain_overlap(self.generator.effective_sample_size_, n_features)
-        return len(self.target[0]) < FEW_ROWS and overlap >= 0.5
+        return len(self.target[0]) < FEW_ROWS and self.generator.overlap_ >= 0.5
 
     def _member(self, time_classifier: nn.Module | None, held: Tensor | None, seed: int) -> nn.Module:
         """Train one guidance network, stopped by the held-out target rows if there are any."""

@@ -18,7 +18,7 @@ from sktgdp.estimators._base import BaseGenerator, draw_seed
 from sktgdp.estimators._domains import Domains, Floats, check_domains, check_rows, split_domains
 from sktgdp.estimators._guidance_fit import GuidanceFit, TwoDomains, balance_source_rows
 from sktgdp.estimators._labels import check_labels
-from sktgdp.estimators._overlap import overlap_weights
+from sktgdp.estimators._overlap import domain_overlap, overlap_weights
 from sktgdp.estimators._source import adopt_source, prepare_source
 from sktgdp.estimators.density_ratio import DomainClassifier
 from sktgdp.guidance import TimeFunction, guided_noise_prediction
@@ -61,12 +61,12 @@ class TGDPGenerator(BaseGenerator):
         Hidden layers of the default guidance network and of the time-dependent classifier.
     early_stopping : bool or "auto", default="auto"
         Let each guidance network hold out a fifth of the target rows and keep the weights that denoise
-        them best. "auto" does so below 1,000 target rows where the domains overlap by half or more
-        (`domain_overlap`): elsewhere a fit that stops early stays between the domains.
+        them best. "auto" does so below 1,000 target rows where ``overlap_`` is at least one half: elsewhere
+        a fit that stops early stays between the domains.
     n_networks : int or "auto", default="auto"
         Guidance networks whose mean is taken; "auto" is 3 below 1,000 target rows, else 1.
-    max_steps : int, default=1000
-        Gradient steps of one guidance network.
+    max_steps : int or "auto", default="auto"
+        Gradient steps of one guidance network; "auto" is 1,000 for each of several, 2,500 for a single one.
     batch_size : int, default=256
         Source rows per step; twice as many target rows.
     lr, weight_decay, ema_decay : float, default=0.004, 0.0001, 0.995
@@ -92,6 +92,8 @@ class TGDPGenerator(BaseGenerator):
         The weights used.
     effective_sample_size_ : float
         Of the ratio on the source rows; near 1 where the domains hardly overlap.
+    overlap_ : float
+        Share of the evidence that comes through the ratio, see `sktgdp.estimators.domain_overlap`.
     history_ : list of dict
         Every term of the loss, by phase and step.
     n_parameters_ : int
@@ -117,6 +119,7 @@ class TGDPGenerator(BaseGenerator):
     _fitted_attribute = "n_parameters_"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseGenerator._training_constraints,
+        "max_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "source_model": [object, None],
         "domain_classifier": [DomainClassifier, HasMethods(["fit", "predict_proba"]), None],
         "guidance_module": [callable, None],
@@ -144,7 +147,7 @@ class TGDPGenerator(BaseGenerator):
         hidden_sizes: Sequence[int] = (128, 128, 128),
         early_stopping: bool | str = "auto",
         n_networks: int | str = "auto",
-        max_steps: int = 1000,
+        max_steps: int | str = "auto",
         batch_size: int = 256,
         lr: float = 4e-3,
         weight_decay: float = 1e-4,
@@ -246,8 +249,9 @@ class TGDPGenerator(BaseGenerator):
             y_source, y_target = labels
             self.domain_classifier_ = classifier.fit(data.source, y_source, data.target, y_target)
         self.effective_sample_size_ = classifier.effective_sample_size_
-        n_features = int(np.prod(data.source.shape[1:]))
-        cycle, consistency = overlap_weights(self.effective_sample_size_, n_features)
+        n_features = int(np.prod(data.target.shape[1:]))
+        self.overlap_ = domain_overlap(self.effective_sample_size_, len(data.target), n_features)
+        cycle, consistency = overlap_weights(self.overlap_)
         self.eta_cycle_ = cycle if self.eta_cycle == "auto" else float(self.eta_cycle)
         self.eta_consistency_ = consistency if self.eta_consistency == "auto" else float(self.eta_consistency)
 
