@@ -13,10 +13,10 @@ VENV = .venv
 ARGS ?=
 PY := $(VENV)/bin/python
 
-# Small networks gain nothing from more than two threads, and lose much where cores are shared.
-OMP_NUM_THREADS ?= 2
-OPENBLAS_NUM_THREADS ?= 2
-MKL_NUM_THREADS ?= 2
+# Small networks gain little from a second thread, and lose a factor of twenty with it where cores are shared.
+OMP_NUM_THREADS ?= 1
+OPENBLAS_NUM_THREADS ?= 1
+MKL_NUM_THREADS ?= 1
 # Threads that wait by sleeping, not by spinning: on busy cores the difference is a factor of a hundred.
 export OMP_WAIT_POLICY ?= PASSIVE
 export OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS

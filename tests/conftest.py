@@ -14,10 +14,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def _n_threads() -> int:
-    """Threads for torch: OMP_NUM_THREADS, or two; one in each worker of pytest-xdist."""
+    """Threads for torch: OMP_NUM_THREADS, or one; one in each worker of pytest-xdist."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         return 1
-    wanted = int(os.environ.get("OMP_NUM_THREADS", "2"))
+    wanted = int(os.environ.get("OMP_NUM_THREADS", "1"))
     return max(1, min(wanted, os.cpu_count() or 1))
 
 

@@ -39,7 +39,7 @@ def draw_seed(random_state: Any) -> int:
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31 - 1))
     if isinstance(random_state, Integral) and 0 <= int(random_state) < 2**32:
-        return int(random_state)
+        return int(random_state) % (2**32 - 1024)  # room for the seeds counted up from it
     raise ValueError(
         "random_state must be None, an integer in [0, 2**32), a numpy Generator or RandomState; "
         f"got {random_state!r}."

@@ -14,10 +14,9 @@ from sktgdp import DiffusionGenerator, FineTunedDiffusionGenerator
 from sktgdp.metrics import sliced_wasserstein_distance
 
 
-def fine_tuned(source_model: DiffusionGenerator, trainable: str, max_steps: int) -> FineTunedDiffusionGenerator:
-    return FineTunedDiffusionGenerator(
-        FrozenEstimator(source_model), trainable=trainable, max_steps=max_steps, batch_size=256, random_state=0
-    )
+def fine_tuned(source: DiffusionGenerator, trainable: str, max_steps: int) -> FineTunedDiffusionGenerator:
+    settings = {"max_steps": max_steps, "batch_size": 256, "random_state": 0}
+    return FineTunedDiffusionGenerator(FrozenEstimator(source), trainable=trainable, **settings)
 
 
 @pytest.mark.parametrize("trainable", ["all", "bias_norm"])

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from skorch import NeuralNet
-from skorch.callbacks import Callback
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from skorch import NeuralNet
+from skorch.callbacks import Callback
 from small_models import TINY_NETWORK, Shift, tiny_tgdp
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
@@ -27,8 +27,9 @@ from sktgdp.nets import GuidanceMLP
 from sktgdp.oracles import MixtureShift, paper_mixture_shift
 from sktgdp.process import VPProcess
 
-ATTRIBUTES = """source_model_ domain_classifier_ time_classifier_ guidance_ transformer_ classes_ target_prior_
-history_ effective_sample_size_ n_parameters_ fit_time_ n_features_in_ eta_cycle_ eta_consistency_""".split()
+ATTRIBUTES = ["source_model_", "domain_classifier_", "time_classifier_", "guidance_", "transformer_"]
+ATTRIBUTES += ["classes_", "target_prior_", "history_", "effective_sample_size_", "n_parameters_"]
+ATTRIBUTES += ["fit_time_", "n_features_in_", "eta_cycle_", "eta_consistency_"]
 ETAS = [{"eta_cycle": a, "eta_consistency": b} for a in (0, 0.5) for b in (0.0, 2)]
 
 
@@ -164,7 +165,7 @@ def test_source_is_trained_where_it_is_not_frozen(
 @pytest.mark.parametrize("labelled", [False, True])
 def test_without_source_rows(labelled: bool, source_model: DiffusionGenerator, few: tuple[Any, ...]) -> None:
     """Source-free: the rows are drawn from the frozen model."""
-    X_src, y_src, X_tgt, y_tgt = few
+    X_src, _, X_tgt, y_tgt = few
     source = source_model if labelled else DiffusionGenerator(**TINY_NETWORK).fit(X_src)
     model = tiny_tgdp(source_model=FrozenEstimator(source))
     model.fit(None, None, X_tgt, y_tgt if labelled else None)
@@ -229,7 +230,8 @@ def test_auto_weights_are_those_of_the_overlap(few: tuple[Any, ...]) -> None:
 
 @pytest.mark.parametrize("n_features", [1, 2, 64])
 def test_less_overlap_means_more_consistency_and_less_cycle(n_features: int) -> None:
-    cycle, consistency = zip(*(overlap_weights(ess, n_features) for ess in (1, 2, 5, 30, 1e3, 1e6)), strict=True)
+    weights = [overlap_weights(ess, n_features) for ess in (1, 2, 5, 30, 1e3, 1e6)]
+    cycle, consistency = zip(*weights, strict=True)
     assert list(cycle) == sorted(cycle)
     assert list(consistency) == sorted(consistency, reverse=True)
     assert cycle[0] >= 0 < consistency[-1] < consistency[0]
