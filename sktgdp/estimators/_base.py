@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from sktgdp.estimators._domains import Floats, InputForm, check_rows
@@ -242,6 +242,7 @@ class BaseGenerator(BaseEstimator):
         """
         check_is_fitted(self)
         rows = check_rows(X, "X")
+        validate_data(self, X, reset=False, skip_check_array=True)
         if rows.shape[1:] != self.form_.event_shape:
             raise ValueError(
                 f"X has rows of shape {rows.shape[1:]}, but the model was fitted on {self.form_.event_shape}."

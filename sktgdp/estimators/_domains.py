@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.validation import _num_samples, check_array
 
@@ -102,6 +103,8 @@ def split_domains(X_src: Any, y_src: Any, X_tgt: Any, y_tgt: Any, sample_domain:
             "fit got both sample_domain and X_tgt or y_tgt. Give stacked rows with sample_domain, or the "
             "arrays X_src, y_src, X_tgt, y_tgt, but not both: a search would slice X_tgt by the wrong rows."
         )
+    if issparse(X_src):
+        check_array(X_src)  # raises
     domain = column_or_1d(sample_domain)
     for name, values in (("X_src", X_src), ("y_src", y_src)):
         if values is not None and _num_samples(values) != len(domain):

@@ -242,6 +242,7 @@ class DomainClassifier(BaseEstimator):
         """
         check_is_fitted(self, "effective_sample_size_")
         rows = check_rows(X, "X")
+        validate_data(self, X, reset=False, skip_check_array=True)
         if (y is None) != (self.labels_.kind == "none"):
             raise ValueError(
                 "y was given, but the classifier was fitted without labels; leave it out."

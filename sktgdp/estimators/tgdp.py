@@ -289,7 +289,9 @@ class TGDPGenerator(BaseGenerator):
             be as frequent as the target's.
         """
         check_is_fitted(self)
-        return self.domain_classifier_.log_density_ratio(self.transformer_.transform(check_rows(X, "X")), y)
+        rows = check_rows(X, "X")
+        validate_data(self, X, reset=False, skip_check_array=True)
+        return self.domain_classifier_.log_density_ratio(self.transformer_.transform(rows), y)
 
     def guidance(self, x_t: ArrayLike, t: ArrayLike, y: Any = None) -> Floats:
         """Evaluate log h at noised rows in the units of ``transformer_``, shape (n,).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sklearn.frozen import FrozenEstimator
 from small_models import Shift
@@ -15,6 +17,12 @@ def shift() -> Shift:
     """2,000 source rows, 200 target rows, 1,000 more target rows."""
     X_test, y_test = make_gaussian_mixture_shift(1, 1000, random_state=1)[2:]
     return Shift(*make_gaussian_mixture_shift(2000, 200, random_state=0), X_test, y_test)
+
+
+@pytest.fixture(scope="session")
+def few(shift: Shift) -> tuple[Any, ...]:
+    """Domains of a fit that only has to run."""
+    return shift.X_src[:60], shift.y_src[:60], shift.X_tgt[:12], shift.y_tgt[:12]
 
 
 @pytest.fixture(scope="session")

@@ -41,3 +41,8 @@ class Shift(NamedTuple):
     def domains(self) -> tuple[Any, ...]:
         """The four arguments of a fit."""
         return self[:4]
+
+
+def phases(model: TGDPGenerator) -> list[str]:
+    """Phases of the history, in order."""
+    return list(dict.fromkeys(row["phase"] for row in model.history_))

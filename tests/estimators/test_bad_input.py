@@ -264,7 +264,8 @@ def test_batches_of_no_rows(fitted: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((np.ones((4, 3)),), r"X has rows of shape \(3,\), but the model was fitted on \(2,\)"),
+        ((np.ones((4, 3)),), "X has 3 features, but .* is expecting 2 features"),
+        ((np.ones((4, 2, 3)),), r"X has rows of shape \(2, 3\), but the model was fitted on \(2,\)"),
         ((with_value(np.nan),), "Input X contains NaN"),
         ((X, ["sick"]), "y must hold one label per row: found 1 labels for 20 rows"),
         ((X, [9] * 20), r"y holds labels that the model has not seen: \[9\]"),
