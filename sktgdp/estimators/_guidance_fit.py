@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sktgdp.estimators._batches import Pool
 from sktgdp.estimators._domains import Floats
 from sktgdp.estimators._objectives import Guidance, NoisedDomain
+from sktgdp.estimators._overlap import resolution
 from sktgdp.estimators._progress import progress_callbacks
 from sktgdp.estimators._training import TrainingProblem, TrainingSettings, train_network
 from sktgdp.estimators.density_ratio import DomainClassifier, folds
@@ -150,7 +151,9 @@ class GuidanceFit:
         stop = self.generator.early_stopping
         if stop != "auto":
             return bool(stop)
-        return len(self.target[0]) < FEW_ROWS and self.generator.overlap_ >= 0.5
+        n_target, *event_shape = self.target[0].shape
+        resolved = resolution(self.generator.effective_sample_size_, int(np.prod(event_shape)))
+        return n_target < FEW_ROWS and resolved >= 0.25
 
     def _member(self, time_classifier: nn.Module | None, held: Tensor | None, seed: int) -> nn.Module:
         """Train one guidance network, stopped by the held-out target rows if there are any."""

@@ -1,25 +1,49 @@
 r"""What the overlap of the domains decides: the weights of the regularisers, and early stopping.
 
-Write :math:`N_r = (\sum r)^2 / \sum r^2` for the effective sample size of the density ratio on the source
-rows, n for the number of target rows and d for the number of coordinates. The guidance and the cycle
-term rest on :math:`N_r` rows' worth of evidence, the consistency term on n. And the gradient of a function
-of d coordinates cannot be learned from fewer rows than coordinates. So the overlap is taken as
+Write :math:`N_r` for the effective sample size of the density ratio on the source rows
+(`effective_sample_size`), n for the number of target rows and d for the number of coordinates.
 
-.. math:: o = \frac{N_r}{N_r + n}\, \min\Bigl(1, \frac{N_r - 1}{2d}\Bigr),
+The gradient of a function of d coordinates cannot be learned from fewer rows than coordinates, so
 
-the share of the evidence that comes through the ratio. Where it is near 1 the guidance term (weight 1) and
-the cycle term stand beside a moderate consistency term; where it is near 0 they carry noise, and the
-consistency term must carry the fit. In between the weights go over smoothly,
+.. math:: \rho = \min\Bigl(1, \frac{N_r - 1}{2d}\Bigr)
+
+says how far the ratio is *resolved*. And the guidance and the cycle term rest on :math:`N_r` rows of the
+source, the consistency term on n rows of the target, each of which is seen through noise only; a row of the
+source counts as ten of them (measured on the paper's mixture, where the error hardly depends on it). So the
+*overlap*, the share of the evidence that comes through the ratio, is taken as
+
+.. math:: o = \rho\, \frac{N_r}{N_r + n / 10}.
+
+Where it is near 1 the guidance term (weight 1) and the cycle term stand beside a moderate consistency term;
+where it is near 0 they carry noise, and the consistency term must carry the fit. In between the weights go
+over smoothly,
 
 .. math:: \eta_{cycle} = 0.2\, o, \qquad \eta_{consistency} = 5 \cdot 20^{1 - o},
 
-and below o = 0.1 the cycle term is left out, which saves its classifier. Only the ratios of the weights
+and below o = 0.2 the cycle term is left out, which saves its classifier. Only the ratios of the weights
 matter under Adam. The rule sees training rows alone.
 """
 
 from __future__ import annotations
 
-__all__ = ["domain_overlap", "overlap_weights"]
+__all__ = ["domain_overlap", "overlap_weights", "resolution"]
+
+
+# Target rows that one effective source row counts for.
+ROW_WORTH = 10.0
+
+
+def resolution(effective_sample_size: float, n_features: int) -> float:
+    """How far the ratio is resolved, between 0 (a single row) and 1.
+
+    Parameters
+    ----------
+    effective_sample_size : float
+        Of the ratio on the source rows, at least 1.
+    n_features : int
+        Coordinates of a row.
+    """
+    return min(1.0, max(0.0, (effective_sample_size - 1.0) / (2.0 * n_features)))
 
 
 def domain_overlap(effective_sample_size: float, n_target: int, n_features: int) -> float:
@@ -27,15 +51,13 @@ def domain_overlap(effective_sample_size: float, n_target: int, n_features: int)
 
     Parameters
     ----------
-    effective_sample_size : float
-        Of the ratio on the source rows, at least 1.
+    effective_sample_size, n_features
+        As for `resolution`.
     n_target : int
         Number of target rows.
-    n_features : int
-        Coordinates of a row.
     """
-    share = effective_sample_size / (effective_sample_size + n_target)
-    return share * min(1.0, max(0.0, (effective_sample_size - 1.0) / (2.0 * n_features)))
+    share = effective_sample_size / (effective_sample_size + n_target / ROW_WORTH)
+    return share * resolution(effective_sample_size, n_features)
 
 
 def overlap_weights(overlap: float) -> tuple[float, float]:
@@ -46,4 +68,4 @@ def overlap_weights(overlap: float) -> tuple[float, float]:
     overlap : float
         Of `domain_overlap`.
     """
-    return 0.2 * overlap if overlap >= 0.1 else 0.0, 5.0 * 20.0 ** (1.0 - overlap)
+    return 0.2 * overlap if overlap >= 0.2 else 0.0, 5.0 * 20.0 ** (1.0 - overlap)

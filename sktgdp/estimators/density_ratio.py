@@ -36,21 +36,29 @@ LOGIT_LIMIT = 30.0
 
 
 def effective_sample_size(log_ratio: ArrayLike) -> float:
-    """Kish's effective number of rows under importance weights, (sum r)^2 / sum r^2.
+    """Effective number of source rows under a density ratio, after Kish: (sum r)^2 / sum r^2.
+
+    A density ratio has mean 1 over the source. Where the estimate falls short of that by more than two
+    standard errors, the missing mass lies where no source row is; it is counted as one further row that
+    carries it all. Kish's number alone would call domains that are fully apart alike, since a ratio that is
+    tiny everywhere is also flat.
 
     Parameters
     ----------
     log_ratio : array-like of shape (n,)
-        Logarithms of the weights, up to a constant.
+        Logarithm of the ratio on the n source rows.
 
     Returns
     -------
     float
-        Between 1 (one row carries all the weight) and n (equal weights).
+        Between 1 (all the mass on one row, or none on any) and n (equal weights).
     """
-    log_weights = np.asarray(log_ratio, dtype=np.float64)
-    weights = np.exp(log_weights - log_weights.max())
-    return float(weights.sum() ** 2 / np.square(weights).sum())
+    logarithms = np.asarray(log_ratio, dtype=np.float64)
+    unit = max(0.0, float(logarithms.max()))  # keeps the exponentials in range
+    ratio = np.exp(logarithms - unit)
+    mass, squares = ratio.sum(), np.square(ratio).sum()
+    missing = max(0.0, len(ratio) * np.exp(-unit) - mass - 2.0 * np.sqrt(squares))
+    return float((mass + missing) ** 2 / (squares + missing**2))
 
 
 def folds(n_rows: int, n_folds: int, seed: int) -> list[NDArray[np.intp]]:

@@ -1,0 +1,68 @@
+"""The examples and the code in the texts run as they stand, each training cut to two steps."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from sktgdp.estimators._training import TrainingSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py") if path.stem != "demo")
+TEXTS = ["README.md", "docs/user_guide.md"]
+LINKED = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Cut every training to one epoch of two steps, and work in an empty folder."""
+    monkeypatch.setattr(TrainingSettings, "n_epochs", property(lambda settings: 1))
+    monkeypatch.setattr(TrainingSettings, "steps_per_epoch", property(lambda settings: 2))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
+    assert "nan" not in capsys.readouterr().out
+
+
+def test_demo_prints_a_table_and_writes_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = runpy.run_path(str(ROOT / "examples" / "demo.py"))
+    demo["main"](["--draws", "2", "--steps", "2", "--output", "picture.png"])
+    printed = capsys.readouterr().out
+    rows = [line for line in printed.splitlines() if line.startswith(demo["GENERATORS"])]
+    assert [len(re.findall(r"\d\.\d{3} ± \d", row)) for row in rows] == [3] * len(demo["GENERATORS"])
+    assert "nan" not in printed
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_code_in_texts_runs(text: str) -> None:
+    """The python blocks of one text, one after the other, as a reader would type them."""
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / text).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert blocks
+    names: dict[str, object] = {}
+    for i, block in enumerate(blocks):
+        exec(compile(block, f"{text}, block {i + 1}", "exec"), names)
+
+
+@pytest.mark.parametrize("text", LINKED)
+def test_links_lead_somewhere(text: str) -> None:
+    """Files exist, and so do the headings that links point to."""
+    links = re.findall(r"\]\((?!https?:)([^)\s]+)\)", (ROOT / text).read_text("utf-8"))
+    assert [link for link in links if not _leads_somewhere(ROOT / text, link)] == []
+
+
+def _leads_somewhere(source: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = source.parent / path if path else source
+    if not target.exists() or not anchor:
+        return target.exists()
+    headings = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
