@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -106,7 +107,7 @@ class GuidanceFit:
         x, r = (torch.from_numpy(a).float().to(self.generator.device_) for a in (rows, log_ratio))
         return x, None if codes is None else torch.from_numpy(codes).to(x), r
 
-    def _train(self, problem: TrainingProblem, seed: int) -> nn.Module:
+    def _train(self, problem: TrainingProblem, settings: TrainingSettings, seed: int) -> nn.Module:
         generator = self.generator
         event_shape = tuple(self.source[0].shape[1:])
         params: dict[str, Any] = {
@@ -117,7 +118,6 @@ class GuidanceFit:
         module = generator.guidance_module
         if module is None:
             module, params["hidden_sizes"] = GuidanceMLP, tuple(generator.hidden_sizes)
-        settings = self._settings()
         callbacks = progress_callbacks(generator.verbose, problem.phase, settings)
         trained = train_network(
             module, params, problem, settings,
@@ -135,7 +135,10 @@ class GuidanceFit:
             for name, (x, y, log_ratio) in (("source", self.source), ("target", self.target))
         }
         problem = TrainingProblem(NoisedDomain(), pools, self.generator.process_, "time classifier")
-        return self._train(problem, self.seed)
+        settings = self._settings()
+        # its labels are smooth already, so it is done sooner than the guidance
+        settings = replace(settings, max_steps=min(1000, settings.max_steps))
+        return self._train(problem, settings, self.seed)
 
     def guidance(self, time_classifier: nn.Module | None) -> nn.Module:
         """Train log h as the mean of networks that differ in their seed and their held-out fold."""
@@ -184,4 +187,4 @@ class GuidanceFit:
             valid_pools=None if held is None else {"target": stop},
             term_weights={"cycle": generator.eta_cycle_, "consistency": generator.eta_consistency_},
         )
-        return self._train(problem, seed)
+        return self._train(problem, self._settings(), seed)
