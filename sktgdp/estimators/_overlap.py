@@ -8,8 +8,8 @@ The gradient of a function of d coordinates cannot be learned from fewer rows th
 .. math:: \rho = \min\Bigl(1, \frac{N_r - 1}{2d}\Bigr)
 
 says how far the ratio is *resolved*. And the guidance and the cycle term rest on :math:`N_r` rows of the
-source, the consistency term on n rows of the target, each of which is seen through noise only; a row of the
-source counts as ten of them (measured on the paper's mixture, where the error hardly depends on it). So the
+source, the consistency term on n rows of the target, each of which is seen through noise only. How many
+target rows a source row is worth is a choice, ten, and not a measurement. So the
 *overlap*, the share of the evidence that comes through the ratio, is taken as
 
 .. math:: o = \rho\, \frac{N_r}{N_r + n / 10}.
