@@ -87,8 +87,9 @@ class BaseGenerator(BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     }
 
-    def _training_settings(self) -> TrainingSettings:
-        params = self.get_params(deep=False)
+    def _training_settings(self, **changes: Any) -> TrainingSettings:
+        """Settings of one network's training, as the parameters say but for the changes."""
+        params = self.get_params(deep=False) | changes
         names = ("max_steps", "lr", "weight_decay", "ema_decay")
         return TrainingSettings(**{name: params[name] for name in names})
 

@@ -91,12 +91,10 @@ class GuidanceFit:
 
     def _settings(self) -> TrainingSettings:
         """Length of one network's training; what several share, a single one does alone."""
-        generator = self.generator
-        steps = generator.max_steps
+        steps = self.generator.max_steps
         if steps == "auto":
             steps = 1000 if self.n_networks > 1 else 2500
-        decays = {"weight_decay": generator.weight_decay, "ema_decay": generator.ema_decay}
-        return TrainingSettings(int(steps), generator.lr, **decays)
+        return self.generator._training_settings(max_steps=int(steps))
 
     def _tensors(
         self, rows: Floats, codes: Codes | None, classifier: DomainClassifier

@@ -105,7 +105,7 @@ class Guidance:
             return terms
         if self.consistency:
             terms["consistency"], f_target = self._denoising(module, target)
-        else:
+        elif self.log_ratio_t is not None:
             f_target = module(target.x_t, target.t, target.y)
         if self.log_ratio_t is not None:
             with torch.no_grad():
