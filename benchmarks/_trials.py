@@ -1,8 +1,9 @@
 """One trial: a method, with its settings, on one data set and seed. Trials run side by side and are kept.
 
 The methods are "vanilla" (a diffusion model of the target rows alone), "fine-tuned", "tgdp", and for
-comparison "source" (the source model as it is) and "exact" (fresh rows of the target itself, where its law
-is known). Fine-tuned, TGDP and source share one source model per seed.
+comparison "source" (the source model as it is), "exact" (fresh rows of the target itself, where its law
+is known) and "parametric" (a fit of the mixture whose form is known). Fine-tuned, TGDP and source share one
+source model per seed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 import joblib
 import numpy as np
 import torch
+from sklearn import mixture
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.frozen import FrozenEstimator
 from torch import Tensor
@@ -24,6 +26,7 @@ from torch import Tensor
 from benchmarks._cache import Record, RunCache, code_version
 from benchmarks._data import FRESH, Shift, load_shift, source_key
 from sktgdp import DiffusionGenerator, DomainClassifier, FineTunedDiffusionGenerator, TGDPGenerator
+from sktgdp.oracles import GaussianMixture
 from sktgdp.preprocessing import RowStandardizer
 
 __all__ = ["QUICK", "Trial", "quick_params", "run_all", "run_trials", "trees"]
@@ -48,7 +51,7 @@ QUICK_TGDP = {
 
 def quick_params(method: str) -> dict[str, Any]:
     """Parameters with which a method runs in no time, to no purpose but to see that it runs."""
-    if method in ("exact", "source"):
+    if method in ("exact", "source", "parametric"):
         return {}
     return dict(QUICK_TGDP if method == "tgdp" else QUICK)
 
@@ -219,6 +222,24 @@ def _describe_tgdp(model: TGDPGenerator) -> Record:
     }
 
 
+def _parametric(shift: Shift, n: int, seed: int) -> Record:
+    """Maximum likelihood among mixtures of two round Gaussians."""
+    start = time.perf_counter()
+    fit = mixture.GaussianMixture(2, covariance_type="spherical", n_init=10, random_state=seed)
+    fit.fit(shift.X_tgt)
+    law = GaussianMixture(*map(torch.from_numpy, (fit.weights_, fit.means_, fit.covariances_)))
+    seconds = time.perf_counter() - start
+    unit = RowStandardizer().fit(shift.X_tgt)
+    mean, scale = (torch.as_tensor(getattr(unit, name)) for name in ("mean_", "scale_"))
+    assert shift.oracle is not None
+    generator = torch.Generator().manual_seed(seed)
+    error = shift.oracle.standardized(mean, scale).noise_error(
+        law.standardized(mean, scale).noise, 20_000, generator
+    )
+    rows = law.sample(n, generator)[0].numpy()
+    return {"X": rows, "eps_error": error, "fit_seconds": seconds, "steps": 0}
+
+
 def execute(trial: Trial, store: RunCache) -> Record:
     """Fit, draw, and note what the fitted model can tell."""
     shift = load_shift(trial.data)
@@ -226,6 +247,8 @@ def execute(trial: Trial, store: RunCache) -> Record:
     if trial.method == "exact":
         assert shift.X_more is not None
         return {"X": shift.X_more[:n], "eps_error": 0.0, "fit_seconds": 0.0, "steps": 0}
+    if trial.method == "parametric":
+        return _parametric(shift, n, trial.seed)
     model, seconds = fit_generator(trial, shift, store)
     record: Record = {
         "fit_seconds": seconds,
@@ -301,7 +324,7 @@ def run_trials(trials: Iterable[Trial], store: RunCache, jobs: int = 1) -> list[
     missing = [trial for trial in wanted if not store.has(trial.key(), trial.code)]
     sources: dict[str, _Task] = {}
     for trial in missing:
-        if trial.method not in ("vanilla", "exact"):
+        if trial.method not in ("vanilla", "exact", "parametric"):
             key = source_key(trial.data) | trial.source_params | {"labels": trial.labels}
             sources.setdefault(f"source model {key}", _Task(trial, store, _fit_source))
     run_all(list(sources.items()), jobs)

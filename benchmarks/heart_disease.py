@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks._cache import Record, RunCache, code_version
-from benchmarks._data import FRESH, Floats, Shift, data_dir, heart_dropped, load_shift, snap_heart
+from benchmarks._data import FRESH, Floats, Shift, data_dir, heart_dropped, load_shift, seeds, snap_heart
 from benchmarks._report import Page, plus_minus, stamp, table
 from benchmarks._trials import QUICK, Trial, quick_params, run_all, run_trials, trees
 from sktgdp.metrics import coverage_score, frechet_distance, macro_roc_auc_score, two_sample_auc
@@ -206,7 +206,7 @@ def run(args: argparse.Namespace) -> None:
     """Run the benchmark and write its page."""
     data_dir()
     sizes = args.sizes or ((30,) if args.quick else SIZES)
-    seeds = range(args.seeds or (2 if args.quick else 10))
+    repeats = seeds(args.seeds or (2 if args.quick else 10))
     kept = [
         f"{name.capitalize()}: {rows} rows, {dropped} more dropped for a missing value among these."
         for name, (rows, dropped) in heart_dropped().items()
@@ -219,11 +219,11 @@ def run(args: argparse.Namespace) -> None:
     )
     measured, codes = {}, set()
     for n in sizes:
-        measured[n], more = draws(args, n, seeds)
+        measured[n], more = draws(args, n, repeats)
         codes |= more
     tables = [auc_table(measured, name) for name in CLASSIFIERS]
     stamped = stamp(args.command, codes)
-    body = [f"Macro AUC on the held-out target rows; {len(seeds)} draws.", *tables, verdict_table(measured)]
+    body = [f"Macro AUC on the held-out target rows; {len(repeats)} draws.", *tables, verdict_table(measured)]
     page.put("auc", "Classifiers", "\n\n".join(body), stamped)
     overlap = ", ".join(f"{plus_minus([r['ess'] for r in found])} (n = {n})" for n, found in measured.items())
     note = f"Effective sample size of the density ratio on the source rows: {overlap}.\n\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,11 +90,17 @@ class GuidanceFit:
             return 3 if len(self.target[0]) < FEW_ROWS else 1
         return int(given)
 
+    def _hidden_sizes(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
+        given = self.generator.hidden_sizes
+        if not isinstance(given, str):
+            return tuple(given)
+        return (min(256, max(64, 4 * math.prod(event_shape))),) * 3
+
     def _settings(self) -> TrainingSettings:
         """Length of one network's training; what several share, a single one does alone."""
         steps = self.generator.max_steps
         if steps == "auto":
-            steps = 1000 if self.n_networks > 1 else 2500
+            steps = 1000 if self.n_networks > 1 else 1500
         return self.generator._training_settings(max_steps=int(steps))
 
     def _tensors(
@@ -115,7 +122,7 @@ class GuidanceFit:
         }
         module = generator.guidance_module
         if module is None:
-            module, params["hidden_sizes"] = GuidanceMLP, tuple(generator.hidden_sizes)
+            module, params["hidden_sizes"] = GuidanceMLP, self._hidden_sizes(event_shape)
         callbacks = progress_callbacks(generator.verbose, problem.phase, settings)
         trained = train_network(
             module, params, problem, settings,

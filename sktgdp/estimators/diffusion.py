@@ -107,7 +107,7 @@ class DiffusionGenerator(NetworkGenerator):
         Hidden layers of the default network.
     max_steps : int, default=3000
         Gradient steps.
-    batch_size : int, default=1024
+    batch_size : int, default=512
         Rows per step; may exceed the number of rows, which are then repeated with fresh noise.
     lr, weight_decay : float, default=0.003, 0.0001
         Of AdamW, with warm-up and cosine decay.
@@ -165,7 +165,7 @@ class DiffusionGenerator(NetworkGenerator):
         *,
         hidden_sizes: Sequence[int] = (128, 128, 128),
         max_steps: int = 3000,
-        batch_size: int = 1024,
+        batch_size: int = 512,
         lr: float = 3e-3,
         weight_decay: float = 1e-4,
         ema_decay: float = 0.995,

@@ -57,8 +57,9 @@ class TGDPGenerator(BaseGenerator):
     balance_source : bool, default=True
         Choose source rows so that their classes are as frequent as the target's, which takes the shift of
         the labels out of the ratio. Applies to classes, not to multi-label targets.
-    hidden_sizes : sequence of int, default=(128, 128, 128)
-        Hidden layers of the default guidance network and of the time-dependent classifier.
+    hidden_sizes : sequence of int or "auto", default="auto"
+        Hidden layers of the default guidance network and of the time-dependent classifier; "auto" is three,
+        each four times as wide as a row, but no less than 64 and no more than 256.
     early_stopping : bool or "auto", default="auto"
         Let each guidance network hold out a fifth of the target rows and keep the weights that denoise
         them best. "auto" does so below 1,000 target rows where the ratio is resolved, with an effective
@@ -67,7 +68,7 @@ class TGDPGenerator(BaseGenerator):
     n_networks : int or "auto", default="auto"
         Guidance networks whose mean is taken; "auto" is 3 below 1,000 target rows, else 1.
     max_steps : int or "auto", default="auto"
-        Gradient steps of one guidance network; "auto" is 1,000 for each of several, 2,500 for a single one.
+        Gradient steps of one guidance network; "auto" is 1,000 for each of several, 1,500 for a single one.
     batch_size : int, default=256
         Source rows per step; twice as many target rows.
     lr, weight_decay, ema_decay : float, default=0.004, 0.0001, 0.995
@@ -129,7 +130,7 @@ class TGDPGenerator(BaseGenerator):
         "eta_consistency": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "conditional": ["boolean", StrOptions({"auto"})],
         "balance_source": ["boolean"],
-        "hidden_sizes": ["array-like", tuple],
+        "hidden_sizes": ["array-like", tuple, StrOptions({"auto"})],
         "early_stopping": BaseGenerator._stopping_constraints["early_stopping"],
         "n_networks": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
@@ -145,7 +146,7 @@ class TGDPGenerator(BaseGenerator):
         eta_consistency: Weight = "auto",
         conditional: bool | str = "auto",
         balance_source: bool = True,
-        hidden_sizes: Sequence[int] = (128, 128, 128),
+        hidden_sizes: Sequence[int] | str = "auto",
         early_stopping: bool | str = "auto",
         n_networks: int | str = "auto",
         max_steps: int | str = "auto",

@@ -27,6 +27,9 @@ from sktgdp.process import VPProcess, expand_as
 
 # Smallest noise that the steep part of the guidance divides by; keeps the exponential in range.
 NARROWEST = 0.05
+# Hidden width of the time embedding: a smooth function of one number needs no more, and a wide one would
+# cost more than the layers that it shifts.
+TIME_WIDTH = 32
 
 __all__ = ["DomainMLP", "GuidanceMLP", "ResidualTrunk", "ScoreMLP", "TimeEmbedding"]
 
@@ -83,9 +86,8 @@ class ResidualTrunk(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.shifts = nn.ModuleList()
         if self.time is not None:
-            width = hidden_sizes[0]
-            self.time_hidden = nn.Linear(self.time.size, width)
-            self.shifts = nn.ModuleList(nn.Linear(width, b, bias=False) for b in hidden_sizes)
+            self.time_hidden = nn.Linear(self.time.size, TIME_WIDTH)
+            self.shifts = nn.ModuleList(nn.Linear(TIME_WIDTH, b, bias=False) for b in hidden_sizes)
         self.labels = nn.ModuleList(nn.Linear(n_labels, b, bias=False) for b in hidden_sizes if n_labels)
         self.head = nn.Linear(widths[-1], n_outputs)
         nn.init.zeros_(self.head.weight)
