@@ -1,5 +1,6 @@
 """Transfer learning of diffusion models, in the style of scikit-learn."""
 
+from sktgdp.estimators.augmentation import AugmentedClassifier, GenerativeSampler
 from sktgdp.estimators.density_ratio import DomainClassifier
 from sktgdp.estimators.diffusion import DiffusionGenerator
 from sktgdp.estimators.fine_tuning import FineTunedDiffusionGenerator
@@ -7,4 +8,11 @@ from sktgdp.estimators.tgdp import TGDPGenerator
 
 __version__ = "0.1.0"
 
-__all__ = ["DiffusionGenerator", "DomainClassifier", "FineTunedDiffusionGenerator", "TGDPGenerator"]
+__all__ = [
+    "AugmentedClassifier",
+    "DiffusionGenerator",
+    "DomainClassifier",
+    "FineTunedDiffusionGenerator",
+    "GenerativeSampler",
+    "TGDPGenerator",
+]

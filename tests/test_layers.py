@@ -45,7 +45,7 @@ ROOMS = {
     "preprocessing": room(set(), "numpy scipy sklearn", "pandas"),
     "datasets": room(MATHEMATICS, "numpy scipy sklearn torch", "pandas"),
     "estimators": room(
-        MATHEMATICS | LAYER_3, "numpy scipy sklearn torch skorch joblib tqdm", "pandas imblearn"
+        MATHEMATICS | LAYER_3, "numpy scipy sklearn torch skorch joblib filelock tqdm", "pandas imblearn"
     ),
     "model_selection": room(BELOW_TOP, "numpy scipy sklearn", "pandas"),
     "plotting": room(BELOW_TOP, "numpy scipy sklearn", "matplotlib pandas"),

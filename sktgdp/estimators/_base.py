@@ -6,50 +6,38 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from sktgdp.estimators._domains import Floats, InputForm, check_rows
+from sktgdp.estimators._domains import Floats, InputForm, rows_as_fitted
 from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
+from sktgdp.estimators._memory import draw_seed
 from sktgdp.estimators._training import TrainingSettings
+from sktgdp.estimators._units import to_units
 from sktgdp.guidance import TimeFunction
 from sktgdp.likelihood import log_density
 from sktgdp.process import VPProcess
 from sktgdp.solvers import SOLVERS, sample
 
-__all__ = ["BaseGenerator", "draw_seed"]
+__all__ = ["BaseGenerator"]
 
 SAMPLE_CHUNK = 16_384
 DENSITY_CHUNK = 1_024
 
 
-def draw_seed(random_state: Any) -> int:
-    """Turn any ``random_state`` into an integer; None takes fresh entropy, never numpy's global state."""
-    if random_state is None:
-        return int(np.random.SeedSequence().generate_state(1)[0]) // 2
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**31 - 1))
-    if isinstance(random_state, Integral) and 0 <= int(random_state) < 2**32:
-        return int(random_state) % (2**32 - 1024)  # room for the seeds counted up from it
-    raise ValueError(
-        "random_state must be None, an integer in [0, 2**32), a numpy Generator or RandomState; "
-        f"got {random_state!r}."
-    )
-
-
 class BaseGenerator(BaseEstimator):
     """Sampling and densities over a noise prediction in transformed units.
 
-    A subclass sets ``process_``, ``transformer_``, ``form_`` (an `InputForm`), ``labels_`` (a `LabelCode`),
+    A subclass sets ``process_``, ``transformer_``, ``latent_shape_`` (of a row in the transformer's units),
+    ``form_`` (an `InputForm`), ``labels_`` (a `LabelCode`),
     ``prior_`` (a `LabelPrior` or None), ``device_`` and ``fit_time_``, gives `noise_model`, and names in
     ``_fitted_attribute`` what a fit sets last.
     """
@@ -58,6 +46,7 @@ class BaseGenerator(BaseEstimator):
 
     process_: VPProcess
     transformer_: Any
+    latent_shape_: tuple[int, ...]
     form_: InputForm
     labels_: LabelCode
     prior_: LabelPrior | None
@@ -75,6 +64,7 @@ class BaseGenerator(BaseEstimator):
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "ema_decay": [Interval(Real, 0, 1, closed="left")],
+        "memory": [str, Path, HasMethods(["cache"]), None],
         "solver": [StrOptions(set(SOLVERS))],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
@@ -171,7 +161,7 @@ class BaseGenerator(BaseEstimator):
         self, n_samples: int, codes: Any, generator: torch.Generator, solver: str, n_steps: int
     ) -> Floats:
         """Draw rows in the units of ``transformer_``, given encoded labels if there are any."""
-        noise = torch.randn((n_samples, *self.form_.event_shape), generator=generator)
+        noise = torch.randn((n_samples, *self.latent_shape_), generator=generator)
         parts = []
         for start in range(0, n_samples, SAMPLE_CHUNK):
             at = slice(start, start + SAMPLE_CHUNK)
@@ -242,13 +232,7 @@ class BaseGenerator(BaseEstimator):
         ndarray of shape (n,)
         """
         check_is_fitted(self)
-        rows = check_rows(X, "X")
-        validate_data(self, X, reset=False, skip_check_array=True)
-        if rows.shape[1:] != self.form_.event_shape:
-            raise ValueError(
-                f"X has rows of shape {rows.shape[1:]}, but the model was fitted on {self.form_.event_shape}."
-            )
-        z = torch.from_numpy(np.ascontiguousarray(self.transformer_.transform(rows)))
+        z = torch.from_numpy(self._to_units(X))
         jacobian = self.transformer_.log_abs_det_jacobian(self.form_.event_shape)
         if y is not None:
             codes = self.labels_.encode(check_labels(y, X, "y"))
@@ -260,6 +244,18 @@ class BaseGenerator(BaseEstimator):
             for row, frequency in zip(self.prior_.rows, self.prior_.frequencies, strict=True)
         ]
         return np.logaddexp.reduce(terms, axis=0) + jacobian
+
+    def _to_units(self, X: Any) -> Floats:
+        """Rows as the user has them in the units of ``transformer_``."""
+        source: Any = getattr(self, "source_model_", self)
+        form: InputForm = source.form_
+        rows = rows_as_fitted(X, form, "X")
+        validate_data(self, X, reset=False, skip_check_array=True)
+        if rows.shape[1:] != form.event_shape:
+            raise ValueError(
+                f"X has rows of shape {rows.shape[1:]}, but the model was fitted on {form.event_shape}."
+            )
+        return to_units(self.transformer_, rows, "X")
 
     def _log_density(self, z: Tensor, codes: Tensor | None) -> Floats:
         values = []

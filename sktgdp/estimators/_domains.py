@@ -9,22 +9,49 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing, column_or_1d
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import _num_samples, check_array
 
 from sktgdp.estimators._labels import LabelCode, check_labels
 
-__all__ = ["Domains", "InputForm", "check_domains", "check_rows", "split_domains"]
+__all__ = [
+    "FOUR_ARRAYS",
+    "Domains",
+    "InputForm",
+    "check_domains",
+    "check_rows",
+    "is_frame",
+    "rows_as_fitted",
+    "split_domains",
+]
 
 Floats = NDArray[np.float64]
 
 
-def check_rows(X: Any, name: str, *, min_rows: int = 1) -> Floats:
+def is_frame(X: Any) -> bool:
+    """Whether X is a pandas frame, or looks like one."""
+    return hasattr(X, "iloc") and hasattr(X, "columns")
+
+
+def check_rows(X: Any, name: str, *, min_rows: int = 1) -> Any:
+    """Check rows: a frame is left as it is, its columns to the transformer; anything else becomes floats."""
+    if not is_frame(X):
+        return numeric_rows(X, name, min_rows=min_rows)
+    if X.shape[0] < min_rows or X.shape[1] < 1:
+        raise ValueError(
+            f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) (shape={X.shape}) while a "
+            f"minimum of {min_rows} and 1 is required by {name}."
+        )
+    return X
+
+
+def numeric_rows(X: Any, name: str, *, min_rows: int = 1) -> Floats:
     """Check rows of a table (n, d) or of series (n, channels, length); float64, finite."""
     other = _other_columns(X)
     if other:
         raise ValueError(
-            f"{name} has columns that are not numeric: {other}. Encode them first, for example with "
-            "sklearn.preprocessing.OrdinalEncoder."
+            f"{name} has columns that are not numeric: {other}. The other rows are arrays of numbers; give "
+            "frames for all, or encode these columns first."
         )
     rows: Floats = check_array(
         X, dtype=np.float64, allow_nd=True, ensure_min_samples=min_rows, input_name=name, estimator=name
@@ -53,17 +80,19 @@ class InputForm:
     columns: Any = None
 
     @classmethod
-    def of(cls, X: Any, rows: Floats) -> InputForm:
+    def of(cls, X: Any, rows: Any) -> InputForm:
         """Remember the form of ``X``, whose checked values are ``rows``."""
-        if hasattr(X, "iloc") and hasattr(X, "columns"):
+        if is_frame(X):
             return cls(rows.shape[1:], list(X.dtypes), X.columns)
         dtype = getattr(X, "dtype", None)
         return cls(rows.shape[1:], dtype if isinstance(dtype, np.dtype) else rows.dtype)
 
-    def restore(self, rows: Floats) -> Any:
+    def restore(self, rows: Any) -> Any:
         """Give rows the remembered form; integers are rounded, booleans cut at one half."""
         if self.columns is None:
-            return _as_dtype(rows, self.dtype)
+            return _as_dtype(np.asarray(rows), self.dtype)
+        if is_frame(rows):
+            return rows
         import pandas as pd  # the input was a frame, so pandas is there
 
         columns = [
@@ -83,6 +112,28 @@ def _as_dtype(values: Floats, dtype: Any) -> NDArray[Any]:
         limits = np.iinfo(dtype)
         return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
     return values.astype(dtype) if kind == "f" else values
+
+
+def rows_as_fitted(X: Any, form: InputForm, name: str, *, min_rows: int = 1) -> Any:
+    """Check rows, and give them the form that others had: frames or arrays of numbers."""
+    if form.columns is None:
+        return numeric_rows(X, name, min_rows=min_rows)
+    rows = check_rows(X, name, min_rows=min_rows)
+    if is_frame(rows):
+        return rows
+    if rows.shape[1:] != form.event_shape:
+        raise ValueError(
+            f"{name} has rows of shape {rows.shape[1:]}; expected a frame with the columns "
+            f"{list(form.columns)}."
+        )
+    import pandas as pd  # the others were frames, so pandas is there
+
+    return pd.DataFrame(rows, columns=form.columns)
+
+
+# Metadata routing asks a fit for sample_domain only: slices of the target's arrays by the folds of the
+# source would go wrong in silence.
+FOUR_ARRAYS = dict.fromkeys(("X_src", "y_src", "X_tgt", "y_tgt"), UNUSED)
 
 
 class Domains(NamedTuple):
@@ -119,18 +170,20 @@ def split_domains(X_src: Any, y_src: Any, X_tgt: Any, y_tgt: Any, sample_domain:
     source, target = np.flatnonzero(domain >= 0), np.flatnonzero(domain < 0)
 
     def pick(values: Any, index: NDArray[np.intp]) -> Any:
-        return None if values is None else _safe_indexing(values, index)
+        if values is None or (index is source and not len(source)):  # no source rows: source-free
+            return None
+        return _safe_indexing(values, index)
 
     return Domains(pick(X_src, source), pick(y_src, source), pick(X_src, target), pick(y_src, target))
 
 
-def check_domains(domains: Domains) -> tuple[Floats, NDArray[Any] | None, Floats, NDArray[Any] | None]:
-    """Check both domains against each other before anything is trained; rows and labels as arrays."""
+def check_domains(domains: Domains) -> tuple[Any, NDArray[Any] | None, Any, NDArray[Any] | None]:
+    """Check both domains against each other before anything is trained; rows, and labels as arrays."""
     X_src, y_src, X_tgt, y_tgt = domains
     if X_tgt is None:
         raise ValueError("X_tgt is None. Give target rows, or stacked rows and their sample_domain.")
     source = check_rows(X_src, "X_src", min_rows=2)
-    target = check_rows(X_tgt, "X_tgt", min_rows=2)
+    target = rows_as_fitted(X_tgt, InputForm.of(X_src, source), "X_tgt", min_rows=2)
     if source.shape[1:] != target.shape[1:]:
         raise ValueError(
             f"X_src and X_tgt must have the same features: rows of shape {source.shape[1:]} in X_src, "

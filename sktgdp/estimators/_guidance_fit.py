@@ -16,7 +16,7 @@ from sktgdp.estimators._domains import Floats
 from sktgdp.estimators._objectives import Guidance, NoisedDomain
 from sktgdp.estimators._overlap import resolution
 from sktgdp.estimators._progress import progress_callbacks
-from sktgdp.estimators._training import TrainingProblem, TrainingSettings, train_network
+from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, TrainingSettings, train_network
 from sktgdp.estimators.density_ratio import DomainClassifier, folds
 from sktgdp.estimators.diffusion import FEW_ROWS
 from sktgdp.nets import GuidanceMLP, MeanOf
@@ -112,7 +112,8 @@ class GuidanceFit:
         x, r = (torch.from_numpy(a).float().to(self.generator.device_) for a in (rows, log_ratio))
         return x, None if codes is None else torch.from_numpy(codes).to(x), r
 
-    def _train(self, problem: TrainingProblem, settings: TrainingSettings, seed: int) -> nn.Module:
+    def _module(self) -> tuple[Any, dict[str, Any]]:
+        """Class of the networks and its arguments."""
         generator = self.generator
         event_shape = tuple(self.source[0].shape[1:])
         params: dict[str, Any] = {
@@ -120,14 +121,21 @@ class GuidanceFit:
             "n_labels": generator.labels_.n_labels,
             "process": generator.process_,
         }
-        module = generator.guidance_module
-        if module is None:
-            module, params["hidden_sizes"] = GuidanceMLP, self._hidden_sizes(event_shape)
+        if generator.guidance_module is not None:
+            return generator.guidance_module, params
+        return GuidanceMLP, params | {"hidden_sizes": self._hidden_sizes(event_shape)}
+
+    def _train(self, problem: TrainingProblem, settings: TrainingSettings, seed: int) -> TrainedNetwork:
+        generator = self.generator
+        module, params = self._module()
         callbacks = progress_callbacks(generator.verbose, problem.phase, settings)
-        trained = train_network(
+        return train_network(
             module, params, problem, settings,
             seed=seed, device=generator.device_, callbacks=[*callbacks, *(generator.callbacks or ())],
         )  # fmt: skip
+
+    def _note(self, trained: TrainedNetwork) -> nn.Module:
+        """Put a training on record; the network."""
         self.history += trained.history
         self.n_parameters += trained.n_parameters
         return trained.module
@@ -143,7 +151,16 @@ class GuidanceFit:
         settings = self._settings()
         # its labels are smooth already, so it is done sooner than the guidance
         settings = replace(settings, max_steps=min(1000, settings.max_steps))
-        return self._train(problem, settings, self.seed)
+        generator = self.generator
+        module, params = self._module()
+        depends_on = {"module": module, "module_params": params, "settings": settings, "seed": self.seed}
+        depends_on |= {"batch_size": generator.batch_size, "device": str(generator.device_)}
+        for name, tensors in (("source", self.source), ("target", self.target)):
+            depends_on[name] = [None if x is None else x.cpu().numpy() for x in tensors]
+        kept = generator._memory.fit(
+            "time classifier", depends_on, lambda: self._train(problem, settings, self.seed)
+        )
+        return self._note(kept)
 
     def guidance(self, time_classifier: nn.Module | None) -> nn.Module:
         """Train log h as the mean of networks that differ in their seed and their held-out fold."""
@@ -192,4 +209,4 @@ class GuidanceFit:
             valid_pools=None if held is None else {"target": stop},
             term_weights={"cycle": generator.eta_cycle_, "consistency": generator.eta_consistency_},
         )
-        return self._train(problem, self._settings(), seed)
+        return self._note(self._train(problem, self._settings(), seed))

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sktgdp.estimators._domains import Domains, Floats, InputForm, check_domains
-from sktgdp.estimators._labels import LabelPrior
+from sktgdp.estimators._domains import Domains, Floats, InputForm, check_domains, check_rows, rows_as_fitted
+from sktgdp.estimators._labels import LabelPrior, check_labels
+from sktgdp.estimators._units import fit_units, to_units
 from sktgdp.estimators.diffusion import DiffusionGenerator
+from sktgdp.preprocessing import MixedTypeEncoder
 
-__all__ = ["adopt_source", "prepare_source"]
+__all__ = ["SHARED_WITH_SOURCE", "adopt_source", "prepare_source", "source_alone"]
+
+
+# Parameters that a source model takes over where it is made here.
+SHARED_WITH_SOURCE = ("memory", "device", "verbose")
 
 
 def prepare_source(
@@ -25,7 +32,8 @@ def prepare_source(
     Parameters
     ----------
     source_model : DiffusionGenerator, FrozenEstimator of a fitted one, or None
-        Unfitted models are cloned and fitted on the source rows; frozen ones are used as they are.
+        Unfitted models are cloned and fitted on the source rows; frozen ones are used as they are. A clone
+        without a seed or a memory of its own takes those given here.
     domains : Domains
         Without source rows they are drawn from the frozen model (source-free transfer).
     seed : int
@@ -40,21 +48,30 @@ def prepare_source(
         ``trained`` tells whether the model was fitted here.
     """
     frozen = frozen_model(source_model)
-    if frozen is not None:
-        if domains.X_src is None:
-            X_src, y_src = frozen.sample(n_rows, random_state=seed)
-            domains = domains._replace(X_src=X_src, y_src=None if domains.y_tgt is None else y_src)
-        check_domains(domains)
-        return frozen, domains, False
     if domains.X_src is None:
-        raise ValueError(
-            "X_src is None. Give source rows, or a trained source model to draw them from: "
-            "source_model=FrozenEstimator(fitted_diffusion_generator)."
-        )
-    check_domains(domains)
-    given = source_model is not None
-    model = clone(source_model) if given else DiffusionGenerator(random_state=seed, **shared)
+        if frozen is None:
+            raise ValueError(
+                "X_src is None. Give source rows, or a trained source model to draw them from: "
+                "source_model=FrozenEstimator(fitted_diffusion_generator)."
+            )
+        X_src, y_src = frozen.sample(n_rows, random_state=seed)
+        domains = domains._replace(X_src=X_src, y_src=None if domains.y_tgt is None else y_src)
+    source, _, target, _ = check_domains(domains)
+    if frozen is not None:
+        return frozen, domains, False
+    model = unfitted_source(source_model, seed, **shared)
+    # what is wrong with a column of the target is to be said before the source is trained
+    transformer, _ = fit_units(model.transformer, source, "X_src")
+    to_units(transformer, target, "X_tgt")
     return model.fit(domains.X_src, domains.y_src), domains, True
+
+
+def unfitted_source(source_model: Any, seed: int, **shared: Any) -> DiffusionGenerator:
+    """A source model to be fitted: the default one, or a clone with what it lacks of seed and memory."""
+    model = DiffusionGenerator(**shared) if source_model is None else clone(source_model)
+    inherited = {"random_state": seed, "memory": shared.get("memory")}
+    params = model.get_params(deep=False)
+    return model.set_params(**{name: value for name, value in inherited.items() if params[name] is None})
 
 
 def frozen_model(source_model: Any) -> DiffusionGenerator | None:
@@ -73,9 +90,10 @@ def frozen_model(source_model: Any) -> DiffusionGenerator | None:
 
 
 def adopt_source(
-    target: Any, source: DiffusionGenerator, X_tgt: Any, rows: Floats, labels: NDArray[Any] | None
-) -> NDArray[np.float32] | None:
-    """Take over the source model's units and label code; encode the target's labels with it."""
+    target: Any, source: DiffusionGenerator, X_tgt: Any, labels: NDArray[Any] | None
+) -> tuple[Floats, NDArray[np.float32] | None]:
+    """Take over the source model's units and label code; the target's rows and labels in them."""
+    rows = rows_as_fitted(X_tgt, source.form_, "X_tgt")
     if rows.shape[1:] != source.form_.event_shape:
         raise ValueError(
             f"X_tgt has rows of shape {rows.shape[1:]}, but source_model was fitted on "
@@ -90,11 +108,32 @@ def adopt_source(
     if labels is None and source.labels_.kind != "none":
         raise ValueError("source_model was fitted with labels; give y_src and y_tgt too.")
     target.source_model_ = source
-    target.process_ = source.process_
-    target.transformer_ = source.transformer_
+    target.process_, target.device_ = source.process_, source.device_
+    target.transformer_, target.latent_shape_ = source.transformer_, source.latent_shape_
+    z = to_units(source.transformer_, rows, "X_tgt")
+    if isinstance(source.transformer_, MixedTypeEncoder):  # it keeps rows inside the ranges that it knows
+        target.transformer_ = source.transformer_.widened(rows)
     target.labels_, target.classes_ = source.labels_, source.classes_
     target.form_ = InputForm.of(X_tgt, rows)
-    target.device_ = source.device_
     codes = None if labels is None else source.labels_.encode(labels, "y_tgt")
     target.prior_ = None if codes is None else LabelPrior.of(codes)
-    return codes
+    return z, codes
+
+
+def source_alone(target: Any, X: Any, y: Any, *, seed: int, **shared: Any) -> DiffusionGenerator:
+    """Let a generator without target rows stand for its source model, with a warning."""
+    kind = type(target).__name__
+    if X is None:
+        raise ValueError("X_src and X_tgt are None. Give rows of both domains, or of the target alone.")
+    check_rows(X, "X_src", min_rows=2)
+    validate_data(target, X, skip_check_array=True)
+    frozen = frozen_model(target.source_model)
+    source = unfitted_source(target.source_model, seed, **shared).fit(X, y) if frozen is None else frozen
+    warnings.warn(
+        f"{kind}.fit got no target rows, so it samples the source. Give X_tgt, or stacked rows with "
+        "sample_domain, where negative numbers mark the target.",
+        UserWarning,
+        stacklevel=3,
+    )
+    adopt_source(target, source, X, None if y is None else check_labels(y, X, "y_src"))
+    return source

@@ -20,14 +20,22 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sktgdp.estimators._base import BaseGenerator, draw_seed
+from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._batches import Pool
-from sktgdp.estimators._domains import Floats, check_domains, check_rows, split_domains
+from sktgdp.estimators._domains import (
+    FOUR_ARRAYS,
+    Floats,
+    InputForm,
+    check_domains,
+    rows_as_fitted,
+    split_domains,
+)
 from sktgdp.estimators._labels import LabelCode, check_labels
+from sktgdp.estimators._memory import draw_seed
 from sktgdp.estimators._objectives import CleanDomain
 from sktgdp.estimators._training import TrainingProblem, TrainingSettings, resolve_device, train_network
+from sktgdp.estimators._units import fit_units, to_units
 from sktgdp.nets import DomainMLP
-from sktgdp.preprocessing import RowStandardizer
 from sktgdp.process import VPProcess
 
 __all__ = ["DomainClassifier", "effective_sample_size", "folds"]
@@ -107,6 +115,7 @@ class DomainClassifier(BaseEstimator):
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
 
+    __metadata_request__fit: ClassVar[dict[str, str]] = FOUR_ARRAYS
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "classifier": [HasMethods(["fit", "predict_proba"]), None],
         "hidden_sizes": ["array-like", tuple],
@@ -167,15 +176,17 @@ class DomainClassifier(BaseEstimator):
         source, y_source, target, y_target = check_domains(domains)
         validate_data(self, domains.X_src, skip_check_array=True)
         self.labels_ = LabelCode(y_source)
-        self.transformer_ = RowStandardizer().fit(source)
-        z = [self._features(rows, y) for rows, y in ((source, y_source), (target, y_target))]
+        self._form = InputForm.of(domains.X_src, source)
+        self.transformer_, z_source = fit_units("auto", source, "X_src")
+        z_target = to_units(self.transformer_, target, "X_tgt")
+        z = [self._features(*rows) for rows in ((z_source, y_source), (z_target, y_target))]
         self._cross_fit(z[0], z[1], draw_seed(self.random_state))
         self.effective_sample_size_ = effective_sample_size(self._log_ratio(z[0]))
         return self
 
-    def _features(self, rows: Floats, y: NDArray[Any] | None) -> Floats:
-        """Flat standardised features, with the encoded label appended."""
-        z = self.transformer_.transform(rows).reshape(len(rows), -1)
+    def _features(self, z: Floats, y: NDArray[Any] | None) -> Floats:
+        """Flat features in the transformer's units, with the encoded label appended."""
+        z = z.reshape(len(z), -1)
         return z if y is None else np.hstack([z, self.labels_.encode(y)])
 
     def _cross_fit(self, source: Floats, target: Floats, seed: int) -> None:
@@ -249,7 +260,7 @@ class DomainClassifier(BaseEstimator):
         ndarray of shape (n,)
         """
         check_is_fitted(self, "effective_sample_size_")
-        rows = check_rows(X, "X")
+        rows = rows_as_fitted(X, self._form, "X")
         validate_data(self, X, reset=False, skip_check_array=True)
         if (y is None) != (self.labels_.kind == "none"):
             raise ValueError(

@@ -8,21 +8,21 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from sktgdp.estimators._base import BaseGenerator, draw_seed
+from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._batches import Pool
 from sktgdp.estimators._domains import Floats, InputForm, check_rows
 from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
+from sktgdp.estimators._memory import FitMemory
 from sktgdp.estimators._objectives import Denoising
 from sktgdp.estimators._progress import progress_callbacks
 from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, resolve_device, train_network
+from sktgdp.estimators._units import fit_units
 from sktgdp.guidance import TimeFunction
 from sktgdp.nets import AnyPrecision, ScoreMLP
-from sktgdp.preprocessing import RowStandardizer
 from sktgdp.process import VPProcess
 
 __all__ = ["FEW_ROWS", "DiffusionGenerator", "NetworkGenerator"]
@@ -72,6 +72,7 @@ class NetworkGenerator(BaseGenerator):
         **options: Any,
     ) -> TrainedNetwork:
         train, valid = self._pools(z, codes, seed)
+        params = self.get_params(deep=False)
         problem = TrainingProblem(
             Denoising(),
             {"rows": train},
@@ -80,13 +81,19 @@ class NetworkGenerator(BaseGenerator):
             valid_pools=None if valid is None else {"rows": valid},
         )
         settings = self._training_settings()
-        params = self.get_params(deep=False)
         callbacks = [*progress_callbacks(params["verbose"], phase, settings), *(params["callbacks"] or ())]
-        with self._phase(phase):
-            trained = train_network(
+        depends_on = {name: params[name] for name in ("batch_size", "early_stopping", "validation_fraction")}
+        depends_on |= {"module": module, "module_params": module_params, "settings": settings, "rows": z}
+        depends_on |= {"labels": codes, "seed": seed, "device": str(self.device_), **options}
+
+        def compute() -> TrainedNetwork:
+            return train_network(
                 module, module_params, problem, settings,
                 seed=seed, device=self.device_, callbacks=callbacks, **options,
             )  # fmt: skip
+
+        with self._phase(phase):
+            trained = FitMemory(params["memory"]).fit(phase, depends_on, compute)
         self.network_, self.history_ = trained.module, trained.history
         self.n_parameters_ = trained.n_parameters
         return trained
@@ -122,8 +129,13 @@ class DiffusionGenerator(NetworkGenerator):
     n_steps : int, default=25
         Solver steps.
     transformer : "auto" or transformer, default="auto"
-        Brings rows to units of about 1 and back; "auto" is `sktgdp.preprocessing.RowStandardizer`. A
-        transformer of your own needs ``inverse_transform``, and ``log_abs_det_jacobian`` for densities.
+        Brings rows to units of about 1 and back; "auto" is `sktgdp.preprocessing.RowStandardizer` for arrays
+        and `sktgdp.preprocessing.MixedTypeEncoder` for frames. A transformer of your own needs
+        ``inverse_transform``, and ``log_abs_det_jacobian`` for densities.
+    memory : str, Path, joblib.Memory or None, default=None
+        Folder in which the trained network is kept: a fit of the same rows with the same parameters and seed
+        reads it. With a folder, ``random_state=None`` stands for one seed that is drawn once and kept there.
+        Delete the folder after changing the code of a ``module`` of your own.
     device : str, default="auto"
         A torch device; "auto" is CUDA, then MPS, then the CPU.
     random_state : int, RandomState, Generator or None, default=None
@@ -174,6 +186,7 @@ class DiffusionGenerator(NetworkGenerator):
         solver: str = "dpm++2m",
         n_steps: int = 25,
         transformer: Any = "auto",
+        memory: Any = None,
         device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
@@ -191,6 +204,7 @@ class DiffusionGenerator(NetworkGenerator):
         self.solver = solver
         self.n_steps = n_steps
         self.transformer = transformer
+        self.memory = memory
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -213,7 +227,7 @@ class DiffusionGenerator(NetworkGenerator):
         rows = check_rows(X, "X", min_rows=2)
         labels = None if y is None else check_labels(y, X, "y")
         validate_data(self, X, skip_check_array=True)
-        seed = draw_seed(self.random_state)
+        seed = FitMemory(self.memory).seed(self.random_state)
         self.process_ = VPProcess()
         self.device_ = resolve_device(self.device)
         self.form_ = InputForm.of(X, rows)
@@ -221,8 +235,8 @@ class DiffusionGenerator(NetworkGenerator):
         self.classes_ = self.labels_.classes
         codes = None if labels is None else self.labels_.encode(labels)
         self.prior_ = None if codes is None else LabelPrior.of(codes)
-        self.transformer_ = RowStandardizer() if self.transformer == "auto" else clone(self.transformer)
-        z = np.asarray(self.transformer_.fit_transform(rows), dtype=np.float64)
+        self.transformer_, z = fit_units(self.transformer, rows, "X")
+        self.latent_shape_ = z.shape[1:]
         self.fit_time_ = {}
         module, module_params = self._module(z.shape[1:])
         self._train(z, codes, seed, module=module, module_params=module_params, phase="diffusion")

@@ -10,9 +10,10 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 from torch import nn
 
-from sktgdp.estimators._base import BaseGenerator, draw_seed
-from sktgdp.estimators._domains import check_domains, split_domains
-from sktgdp.estimators._source import adopt_source, prepare_source
+from sktgdp.estimators._base import BaseGenerator
+from sktgdp.estimators._domains import FOUR_ARRAYS, check_domains, split_domains
+from sktgdp.estimators._memory import FitMemory
+from sktgdp.estimators._source import SHARED_WITH_SOURCE, adopt_source, prepare_source, source_alone
 from sktgdp.estimators.diffusion import NetworkGenerator
 
 __all__ = ["FineTunedDiffusionGenerator"]
@@ -41,8 +42,8 @@ class FineTunedDiffusionGenerator(NetworkGenerator):
         Train every weight, or only biases and normalisation scales (parameter-efficient).
     max_steps, lr : int, float, default=1500, 0.001
         Gradient steps on the target rows, and their rate.
-    batch_size, weight_decay, ema_decay, early_stopping, validation_fraction, solver, n_steps, device, \
-random_state, verbose, callbacks
+    batch_size, weight_decay, ema_decay, early_stopping, validation_fraction, solver, n_steps, memory, \
+device, random_state, verbose, callbacks
         As for `DiffusionGenerator`.
 
     Attributes
@@ -52,6 +53,7 @@ random_state, verbose, callbacks
         As for `DiffusionGenerator`.
     """
 
+    __metadata_request__fit: ClassVar[dict[str, str]] = FOUR_ARRAYS
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseGenerator._training_constraints,
         **BaseGenerator._stopping_constraints,
@@ -73,6 +75,7 @@ random_state, verbose, callbacks
         validation_fraction: float = 0.2,
         solver: str = "dpm++2m",
         n_steps: int = 25,
+        memory: Any = None,
         device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
@@ -89,6 +92,7 @@ random_state, verbose, callbacks
         self.validation_fraction = validation_fraction
         self.solver = solver
         self.n_steps = n_steps
+        self.memory = memory
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -106,16 +110,18 @@ random_state, verbose, callbacks
         """Train the source model and go on with the target rows; see `TGDPGenerator.fit`."""
         self._validate_params()
         domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
-        seed = draw_seed(self.random_state)
+        seed = FitMemory(self.memory).seed(self.random_state)
         self.fit_time_ = {}
+        shared = {name: getattr(self, name) for name in SHARED_WITH_SOURCE}
+        if domains.X_tgt is None:
+            source = source_alone(self, domains.X_src, domains.y_src, seed=seed, **shared)
+            self.network_, self.n_parameters_, self.history_ = source.network_, 0, []
+            return self
         with self._phase("source"):
-            source, domains, _ = prepare_source(
-                self.source_model, domains, seed=seed, device=self.device, verbose=self.verbose
-            )
-        _, _, rows, labels = check_domains(domains)
+            source, domains, _ = prepare_source(self.source_model, domains, seed=seed, **shared)
+        labels = check_domains(domains)[3]
         validate_data(self, domains.X_tgt, skip_check_array=True)
-        codes = adopt_source(self, source, domains.X_tgt, rows, labels)
-        z = source.transformer_.transform(rows)
+        z, codes = adopt_source(self, source, domains.X_tgt, labels)
         module, module_params = source._module(z.shape[1:])
         self._train(
             z, codes, seed + 1, module=module, module_params=module_params, phase="fine-tuning",

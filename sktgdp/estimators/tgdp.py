@@ -14,12 +14,21 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from sktgdp.estimators._base import BaseGenerator, draw_seed
-from sktgdp.estimators._domains import Domains, Floats, check_domains, check_rows, split_domains
+from sktgdp.estimators._base import BaseGenerator
+from sktgdp.estimators._domains import (
+    FOUR_ARRAYS,
+    Domains,
+    Floats,
+    check_domains,
+    rows_as_fitted,
+    split_domains,
+)
 from sktgdp.estimators._guidance_fit import GuidanceFit, TwoDomains, balance_source_rows
 from sktgdp.estimators._labels import check_labels
+from sktgdp.estimators._memory import FitMemory, settings_of
 from sktgdp.estimators._overlap import domain_overlap, overlap_weights
-from sktgdp.estimators._source import adopt_source, prepare_source
+from sktgdp.estimators._source import SHARED_WITH_SOURCE, adopt_source, prepare_source, source_alone
+from sktgdp.estimators._units import to_units
 from sktgdp.estimators.density_ratio import DomainClassifier
 from sktgdp.guidance import TimeFunction, guided_noise_prediction
 from sktgdp.nets import AnyPrecision
@@ -73,6 +82,9 @@ class TGDPGenerator(BaseGenerator):
         Source rows per step; twice as many target rows.
     lr, weight_decay, ema_decay : float, default=0.004, 0.0001, 0.995
         Of the guidance networks; see `DiffusionGenerator`.
+    memory : str, Path, joblib.Memory or None, default=None
+        Folder that keeps what does not depend on the two weights: the source network, the domain classifier
+        and the time-dependent classifier. A search trains the source once. See `DiffusionGenerator`.
     solver, n_steps, device, random_state, verbose, callbacks
         As for `DiffusionGenerator`.
 
@@ -119,6 +131,13 @@ class TGDPGenerator(BaseGenerator):
     """
 
     _fitted_attribute = "n_parameters_"
+    _memory: FitMemory
+    source_model_: Any
+    domain_classifier_: Any  # like the next two None after a fit without target rows
+    guidance_: Any
+    target_prior_: NDArray[np.float32] | None
+    time_classifier_: nn.Module | None
+    __metadata_request__fit: ClassVar[dict[str, str]] = FOUR_ARRAYS
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseGenerator._training_constraints,
         "max_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -156,6 +175,7 @@ class TGDPGenerator(BaseGenerator):
         ema_decay: float = 0.995,
         solver: str = "dpm++2m",
         n_steps: int = 25,
+        memory: Any = None,
         device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
@@ -172,7 +192,7 @@ class TGDPGenerator(BaseGenerator):
         self.early_stopping, self.n_networks = early_stopping, n_networks
         self.max_steps, self.batch_size = max_steps, batch_size
         self.lr, self.weight_decay, self.ema_decay = lr, weight_decay, ema_decay
-        self.solver, self.n_steps = solver, n_steps
+        self.solver, self.n_steps, self.memory = solver, n_steps, memory
         self.device, self.random_state = device, random_state
         self.verbose, self.callbacks = verbose, callbacks
 
@@ -204,14 +224,32 @@ class TGDPGenerator(BaseGenerator):
         Returns
         -------
         self
+
+        Warns
+        -----
+        UserWarning
+            Without target rows (and without ``sample_domain``) the model is the source model, unguided.
         """
         self._validate_params()
         domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
-        seed = draw_seed(self.random_state)
+        self._memory = FitMemory(self.memory)
+        seed = self._memory.seed(self.random_state)
         self.fit_time_, self.history_ = {}, []
+        if domains.X_tgt is None:
+            return self._take_source_alone(domains, seed)
         data = self._fit_source(domains, seed)
         self._fit_ratio(data, seed + 1)
         self._fit_guidance(data, seed + 2)
+        return self
+
+    def _take_source_alone(self, domains: Domains, seed: int) -> TGDPGenerator:
+        """What a fit without target rows means: the source model, unguided."""
+        shared = {name: getattr(self, name) for name in SHARED_WITH_SOURCE}
+        y = None if self.conditional is False else domains.y_src
+        self.history_ = list(source_alone(self, domains.X_src, y, seed=seed, **shared).history_)
+        self.guidance_ = self.domain_classifier_ = self.time_classifier_ = self.target_prior_ = None
+        self.eta_cycle_ = self.eta_consistency_ = 0.0
+        self.n_parameters_ = 0
         return self
 
     def _fit_source(self, domains: Domains, seed: int) -> TwoDomains:
@@ -221,16 +259,16 @@ class TGDPGenerator(BaseGenerator):
         elif self.conditional is True and domains.y_tgt is None:
             raise ValueError("conditional=True needs labels: give y_src and y_tgt.")
         with self._phase("source"):
-            source, domains, trained = prepare_source(
-                self.source_model, domains, seed=seed, device=self.device, verbose=self.verbose
-            )
+            shared = {name: getattr(self, name) for name in SHARED_WITH_SOURCE}
+            source, domains, trained = prepare_source(self.source_model, domains, seed=seed, **shared)
         if trained:
             self.history_ += source.history_
-        source_rows, y_source, target_rows, y_target = check_domains(domains)
+        _, y_source, _, y_target = check_domains(domains)
         validate_data(self, domains.X_tgt, skip_check_array=True)
-        codes = adopt_source(self, source, domains.X_tgt, target_rows, y_target)
+        z_target, codes = adopt_source(self, source, domains.X_tgt, y_target)
         self.target_prior_ = None if codes is None else codes.mean(axis=0)
-        z_source, z_target = (self.transformer_.transform(rows) for rows in (source_rows, target_rows))
+        rows = rows_as_fitted(domains.X_src, source.form_, "X_src")
+        z_source = to_units(source.transformer_, rows, "X_src")
         source_codes = None if y_source is None else source.labels_.encode(y_source, "y_src")
         data = TwoDomains(z_source, source_codes, z_target, codes)
         if self.balance_source and self.labels_.kind == "class":
@@ -249,8 +287,13 @@ class TGDPGenerator(BaseGenerator):
         with self._phase("domain classifier"):
             labels = (None if y is None else self.labels_.decode(y) for y in (data.y_source, data.y_target))
             y_source, y_target = labels
-            self.domain_classifier_ = classifier.fit(data.source, y_source, data.target, y_target)
-        self.effective_sample_size_ = classifier.effective_sample_size_
+            depends_on = {"kind": type(classifier), **settings_of(classifier), **data._asdict()}
+            self.domain_classifier_ = self._memory.fit(
+                "domain classifier",
+                depends_on,
+                lambda: classifier.fit(data.source, y_source, data.target, y_target),
+            )
+        self.effective_sample_size_ = self.domain_classifier_.effective_sample_size_
         n_features = int(np.prod(data.target.shape[1:]))
         self.overlap_ = domain_overlap(self.effective_sample_size_, len(data.target), n_features)
         cycle, consistency = overlap_weights(self.overlap_)
@@ -260,7 +303,7 @@ class TGDPGenerator(BaseGenerator):
     def _fit_guidance(self, data: TwoDomains, seed: int) -> None:
         """Step 2: the time-dependent ratio if the cycle term is on, and the guidance networks."""
         fit = GuidanceFit(self, data, self.domain_classifier_, seed)
-        self.time_classifier_: nn.Module | None = None
+        self.time_classifier_ = None
         if self.eta_cycle_ > 0:
             with self._phase("time classifier"):
                 self.time_classifier_ = fit.time_classifier()
@@ -275,6 +318,8 @@ class TGDPGenerator(BaseGenerator):
         See `BaseGenerator.noise_model` for parameters and shapes.
         """
         check_is_fitted(self)
+        if self.guidance_ is None:
+            return self.source_model_.noise_model(y)
         guidance = AnyPrecision(self.guidance_)
         return guided_noise_prediction(
             self.source_model_.noise_model(y), lambda x_t, t: guidance(x_t, t, y), self.process_
@@ -290,10 +335,13 @@ class TGDPGenerator(BaseGenerator):
             Needed exactly where the fit had labels. With ``balance_source`` the source's classes are taken to
             be as frequent as the target's.
         """
+        self._check_guided()
+        return self.domain_classifier_.log_density_ratio(self._to_units(X), y)
+
+    def _check_guided(self) -> None:
         check_is_fitted(self)
-        rows = check_rows(X, "X")
-        validate_data(self, X, reset=False, skip_check_array=True)
-        return self.domain_classifier_.log_density_ratio(self.transformer_.transform(rows), y)
+        if self.guidance_ is None:
+            raise ValueError("The model was fitted without target rows: it has neither ratio nor guidance.")
 
     def guidance(self, x_t: ArrayLike, t: ArrayLike, y: Any = None) -> Floats:
         """Evaluate log h at noised rows in the units of ``transformer_``, shape (n,).
@@ -306,7 +354,7 @@ class TGDPGenerator(BaseGenerator):
         y : array-like of n labels
             Needed exactly where the fit had labels.
         """
-        check_is_fitted(self)
+        self._check_guided()
         rows = torch.from_numpy(np.asarray(x_t, dtype=np.float32)).to(self.device_)
         codes: NDArray[np.float32] | None = None
         if self.labels_.kind != "none" and y is None:

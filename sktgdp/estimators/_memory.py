@@ -1,0 +1,110 @@
+"""Fits that are kept on disk, so that a search does not repeat what its parameters leave as it was.
+
+A kept fit is found by the content of everything that it depends on: data, parameters, seed, device and the
+versions of sktgdp and torch. What merely watches a fit (``verbose``, ``callbacks``) does not count. One
+process at a time fits what is missing; the others wait for it and read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import joblib
+import numpy as np
+import torch
+from filelock import FileLock
+from sklearn.utils.validation import check_memory
+
+__all__ = ["FitMemory", "draw_seed", "settings_of"]
+
+T = TypeVar("T")
+NOT_PART_OF_A_FIT = ("memory", "verbose", "callbacks")
+
+
+def draw_seed(random_state: Any) -> int:
+    """Turn any ``random_state`` into an integer; None takes fresh entropy, never numpy's global state."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0]) // 2
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31 - 1))
+    if isinstance(random_state, int | np.integer) and 0 <= int(random_state) < 2**32:
+        return int(random_state) % (2**32 - 1024)  # room for the seeds counted up from it
+    raise ValueError(
+        "random_state must be None, an integer in [0, 2**32), a numpy Generator or RandomState; "
+        f"got {random_state!r}."
+    )
+
+
+def settings_of(estimator: Any) -> dict[str, Any]:
+    """Parameters of an estimator, nested ones too, that its fit depends on."""
+    params = estimator.get_params(deep=True)
+    return {k: v for k, v in params.items() if k.split("__")[-1] not in NOT_PART_OF_A_FIT}
+
+
+def _compute(name: str, digest: str, compute: Callable[[], T]) -> T:
+    return compute()
+
+
+def _digest(value: Any) -> str:
+    """Hash of a value's content; networks go by their weights, arrays by their entries, not their layout."""
+    if isinstance(value, torch.nn.Module):
+        return _digest({k: v.cpu().numpy() for k, v in value.state_dict().items()} | {"": repr(value)})
+    if isinstance(value, Mapping):  # each on its own: what entries share must not show
+        return str(joblib.hash([(str(k), _digest(value[k])) for k in sorted(value)]))
+    if isinstance(value, np.ndarray):
+        return str(joblib.hash(np.ascontiguousarray(value)))
+    try:
+        return str(joblib.hash(value))
+    except Exception as error:  # pickle raises anything
+        raise TypeError(
+            f"memory= cannot tell whether {value!r} has changed, since it cannot be pickled ({error}). "
+            "Use functions and classes that are defined at the top of a module, or memory=None."
+        ) from error
+
+
+class FitMemory:
+    """Where fits are kept.
+
+    Parameters
+    ----------
+    memory : str, joblib.Memory or None
+        A folder, or a `joblib.Memory`; None keeps nothing.
+    """
+
+    def __init__(self, memory: Any) -> None:
+        self.store = check_memory(str(memory) if isinstance(memory, Path) else memory)
+        self.location = getattr(self.store, "location", None)
+
+    def seed(self, random_state: Any) -> int:
+        """Seed of a fit; with a folder, None stands for one that is drawn once and kept there."""
+        if random_state is None:
+            return self.fit("seed", {}, lambda: draw_seed(None))
+        return draw_seed(random_state)
+
+    def fit(self, name: str, depends_on: Mapping[str, Any], compute: Callable[[], T]) -> T:
+        """The kept result of a fit, computed if there is none.
+
+        Parameters
+        ----------
+        name : str
+            What is fitted.
+        depends_on : mapping of str to values
+            Everything that the result depends on.
+        compute : callable
+            Does the fit.
+        """
+        if self.location is None:
+            return compute()
+        from sktgdp import __version__  # not there yet while the package is being imported
+
+        digest = _digest({**depends_on, " versions": (__version__, torch.__version__)})
+        locks = Path(self.location) / "sktgdp-locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        cached = self.store.cache(_compute, ignore=["compute"])
+        with FileLock(locks / f"{digest}.lock"):
+            result: T = cached(name, digest, compute)
+        return result
