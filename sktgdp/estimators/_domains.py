@@ -92,7 +92,7 @@ class InputForm:
         if self.columns is None:
             return _as_dtype(np.asarray(rows), self.dtype)
         if is_frame(rows):
-            return rows
+            return self._in_own_numbers(rows)
         import pandas as pd  # the input was a frame, so pandas is there
 
         columns = [
@@ -101,6 +101,16 @@ class InputForm:
         ]
         frame = pd.DataFrame(dict(enumerate(columns)))
         frame.columns = self.columns
+        return frame
+
+
+    def _in_own_numbers(self, frame: Any) -> Any:
+        """Columns of plain numbers in the remembered dtypes: the source may have had others."""
+        for column, dtype in zip(self.columns, self.dtype, strict=True):
+            kinds = [each.kind for each in (frame[column].dtype, dtype) if isinstance(each, np.dtype)]
+            numbers = len(kinds) == 2 and set(kinds) <= set("iuf")
+            if numbers and frame[column].dtype != dtype and not frame[column].isna().any():
+                frame[column] = _as_dtype(frame[column].to_numpy(), dtype)
         return frame
 
 
@@ -170,9 +180,7 @@ def split_domains(X_src: Any, y_src: Any, X_tgt: Any, y_tgt: Any, sample_domain:
     source, target = np.flatnonzero(domain >= 0), np.flatnonzero(domain < 0)
 
     def pick(values: Any, index: NDArray[np.intp]) -> Any:
-        if values is None or (index is source and not len(source)):  # no source rows: source-free
-            return None
-        return _safe_indexing(values, index)
+        return None if values is None else _safe_indexing(values, index)
 
     return Domains(pick(X_src, source), pick(y_src, source), pick(X_src, target), pick(y_src, target))
 

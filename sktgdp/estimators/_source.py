@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from sktgdp.estimators._domains import Domains, Floats, InputForm, check_domains, check_rows, rows_as_fitted
 from sktgdp.estimators._labels import LabelPrior, check_labels
@@ -48,7 +48,7 @@ def prepare_source(
         ``trained`` tells whether the model was fitted here.
     """
     frozen = frozen_model(source_model)
-    if domains.X_src is None:
+    if domains.X_src is None or (frozen is not None and _num_samples(domains.X_src) == 0):
         if frozen is None:
             raise ValueError(
                 "X_src is None. Give source rows, or a trained source model to draw them from: "
@@ -120,11 +120,12 @@ def adopt_source(
     return z, codes
 
 
-def source_alone(target: Any, X: Any, y: Any, *, seed: int, **shared: Any) -> DiffusionGenerator:
+def source_alone(target: Any, domains: Domains, *, seed: int, **shared: Any) -> DiffusionGenerator:
     """Let a generator without target rows stand for its source model, with a warning."""
+    X, y, _, y_tgt = domains
     kind = type(target).__name__
-    if X is None:
-        raise ValueError("X_src and X_tgt are None. Give rows of both domains, or of the target alone.")
+    if X is None or y_tgt is not None:
+        raise ValueError("X_tgt is None. Give target rows, or stacked rows and their sample_domain.")
     check_rows(X, "X_src", min_rows=2)
     validate_data(target, X, skip_check_array=True)
     frozen = frozen_model(target.source_model)

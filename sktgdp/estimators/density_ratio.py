@@ -268,7 +268,8 @@ class DomainClassifier(BaseEstimator):
                 if y is not None
                 else "The classifier was fitted with labels; give y, one label per row."
             )
-        return self._log_ratio(self._features(rows, None if y is None else check_labels(y, X, "y")))
+        z = to_units(self.transformer_, rows, "X")
+        return self._log_ratio(self._features(z, None if y is None else check_labels(y, X, "y")))
 
     def predict_proba(self, X: ArrayLike, y: Any = None) -> Floats:
         """Probabilities (source, target) of each row, both domains equally frequent; shape (n, 2)."""

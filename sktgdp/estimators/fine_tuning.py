@@ -114,7 +114,7 @@ device, random_state, verbose, callbacks
         self.fit_time_ = {}
         shared = {name: getattr(self, name) for name in SHARED_WITH_SOURCE}
         if domains.X_tgt is None:
-            source = source_alone(self, domains.X_src, domains.y_src, seed=seed, **shared)
+            source = source_alone(self, domains, seed=seed, **shared)
             self.network_, self.n_parameters_, self.history_ = source.network_, 0, []
             return self
         with self._phase("source"):

@@ -185,8 +185,7 @@ class TGDPGenerator(BaseGenerator):
         self.domain_classifier = domain_classifier
         self.guidance_module = guidance_module
         self.guidance_loss = guidance_loss
-        self.eta_cycle = eta_cycle
-        self.eta_consistency = eta_consistency
+        self.eta_cycle, self.eta_consistency = eta_cycle, eta_consistency
         self.conditional, self.balance_source = conditional, balance_source
         self.hidden_sizes = hidden_sizes
         self.early_stopping, self.n_networks = early_stopping, n_networks
@@ -213,22 +212,16 @@ class TGDPGenerator(BaseGenerator):
             Source rows. None draws them from a frozen ``source_model`` (source-free transfer).
         y_src : array-like of shape (m,) or (m, k), optional
             Classes, or a multi-label indicator.
-        X_tgt : array-like of shape (n, d) or (n, channels, length)
-            Target rows, at least 2.
+        X_tgt : array-like of shape (n, d) or (n, channels, length), at least 2 rows
         y_tgt : array-like of shape (n,) or (n, k), optional
             Labels among those of the source; given exactly where ``y_src`` is.
         sample_domain : array-like of shape (m + n,), optional
-            With it ``X_src`` and ``y_src`` are the stacked rows and labels of both domains: >= 0 marks a
-            source row, < 0 a target row.
+            With it ``X_src`` and ``y_src`` are stacked rows and labels: >= 0 source, < 0 target.
 
         Returns
         -------
         self
-
-        Warns
-        -----
-        UserWarning
-            Without target rows (and without ``sample_domain``) the model is the source model, unguided.
+            Without target rows and ``sample_domain``: the source model, unguided, with a warning.
         """
         self._validate_params()
         domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
@@ -245,8 +238,9 @@ class TGDPGenerator(BaseGenerator):
     def _take_source_alone(self, domains: Domains, seed: int) -> TGDPGenerator:
         """What a fit without target rows means: the source model, unguided."""
         shared = {name: getattr(self, name) for name in SHARED_WITH_SOURCE}
-        y = None if self.conditional is False else domains.y_src
-        self.history_ = list(source_alone(self, domains.X_src, y, seed=seed, **shared).history_)
+        if self.conditional is False:
+            domains = domains._replace(y_src=None, y_tgt=None)
+        self.history_ = list(source_alone(self, domains, seed=seed, **shared).history_)
         self.guidance_ = self.domain_classifier_ = self.time_classifier_ = self.target_prior_ = None
         self.eta_cycle_ = self.eta_consistency_ = 0.0
         self.n_parameters_ = 0
