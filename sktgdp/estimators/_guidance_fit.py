@@ -177,8 +177,10 @@ class GuidanceFit:
         if stop != "auto":
             return bool(stop)
         n_target, *event_shape = self.target[0].shape
-        resolved = resolution(self.generator.effective_sample_size_, int(np.prod(event_shape)))
-        return n_target < FEW_ROWS and resolved >= 0.25
+        n_features = math.prod(event_shape)
+        resolved = resolution(self.generator.effective_sample_size_, n_features) >= 0.25
+        # with several rows per coordinate the held-out ones tell overfitting apart by themselves
+        return n_target < FEW_ROWS and (resolved or n_target >= 4 * n_features)
 
     def _member(self, time_classifier: nn.Module | None, held: Tensor | None, seed: int) -> nn.Module:
         """Train one guidance network, stopped by the held-out target rows if there are any."""

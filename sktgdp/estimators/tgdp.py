@@ -72,8 +72,8 @@ class TGDPGenerator(BaseGenerator):
     early_stopping : bool or "auto", default="auto"
         Let each guidance network hold out a fifth of the target rows and keep the weights that denoise
         them best. "auto" does so below 1,000 target rows where the ratio is resolved, with an effective
-        sample size above half the number of coordinates: elsewhere a fit that stops early stays between
-        the domains.
+        sample size above half the number of coordinates, or where there are four target rows or more for
+        each coordinate: elsewhere a fit that stops early stays between the domains.
     n_networks : int or "auto", default="auto"
         Guidance networks whose mean is taken; "auto" is 3 below 1,000 target rows, else 1.
     max_steps : int or "auto", default="auto"
