@@ -10,5 +10,6 @@ BENCHMARKS = {
     "gaussian_mixture": "the paper's simulation: vanilla, fine-tuned and TGDP against the exact answer",
     "heart_disease": "two hospitals: does augmentation with generated rows help a classifier?",
     "overlap": "the rule for the weights of the regularisers, over data sets of every overlap",
+    "search": "what a grid search costs with memory=, beside its target-side fits",
     "metrics": "speed and memory of the metrics beside the usual implementations",
 }

@@ -155,6 +155,10 @@ def test_gaussian_mixture(tmp_path: Path) -> None:
     assert pictures == {f"gaussian_mixture_{what}.png" for what in ("samples", "ratio", "ablation")}
 
 
+def test_search(tmp_path: Path) -> None:
+    assert "with memory, whole search" in _quick("search", tmp_path)
+
+
 def test_gaussian_mixture_with_labels(tmp_path: Path) -> None:
     assert "## Table 1 with labels" in _quick("gaussian_mixture", tmp_path, "--sizes", "12", "--conditional")
 
