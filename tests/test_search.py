@@ -9,10 +9,10 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from count_fits import CountFits
 from sklearn import config_context
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_validate
-from skorch.callbacks import Callback
 
 from sktgdp import AugmentedClassifier, DiffusionGenerator, DomainClassifier, TGDPGenerator
 from sktgdp.datasets import make_gaussian_mixture_shift
@@ -24,19 +24,8 @@ TINY: dict[str, Any] = {"max_steps": 2, "batch_size": 16, "hidden_sizes": (8,)}
 GRID = {"eta_cycle": [0, 1], "eta_consistency": [0, 5]}
 
 
-class Count(Callback):
-    """Write a line to a file whenever a training starts, in whatever process."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        with self.path.open("a") as file:
-            file.write(".\n")
-
-
 def generator(folder: Path | None = None) -> TGDPGenerator:
-    callbacks = None if folder is None else [Count(folder / "count")]
+    callbacks = None if folder is None else [CountFits(folder / "count")]
     return TGDPGenerator(
         DiffusionGenerator(**TINY, callbacks=callbacks),
         domain_classifier=DomainClassifier(**TINY, n_folds=2),
@@ -104,6 +93,6 @@ def test_on_a_cluster(cluster: Any, tmp_path: Path) -> None:
     here = search(generator()).fit(X, Y, sample_domain=DOMAIN)
     with joblib.parallel_config(backend="dask", scatter=[X, Y]):
         there = search(generator(tmp_path)).fit(X, Y, sample_domain=DOMAIN)
-    assert (tmp_path / "count").read_text().count(".") == 1
+    assert CountFits(tmp_path / "count").n == 1
     for name in ("mean_test_score", "split0_test_score"):
         np.testing.assert_allclose(there.cv_results_[name], here.cv_results_[name], rtol=1e-5)

@@ -8,10 +8,10 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from count_fits import CountFits
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
-from skorch.callbacks import Callback
 from small_models import TINY, TINY_NETWORK, Floats, tiny_tgdp
 
 from sktgdp import DiffusionGenerator, DomainClassifier, FineTunedDiffusionGenerator
@@ -24,27 +24,12 @@ X_SRC, X_TGT = np.random.default_rng(0).normal(size=(2, 40, 2))
 X_TGT = X_TGT[:20] + 0.5
 
 
-class Count(Callback):
-    """Write a line to a file whenever a training starts, in whatever process."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        with self.path.open("a") as file:
-            file.write(".\n")
-
-    @property
-    def n(self) -> int:
-        return self.path.read_text().count(".") if self.path.exists() else 0
-
-
 @pytest.fixture
-def count(tmp_path: Path) -> Count:
-    return Count(tmp_path / "count")
+def count(tmp_path: Path) -> CountFits:
+    return CountFits(tmp_path / "count")
 
 
-def source(count: Count, **params: Any) -> DiffusionGenerator:
+def source(count: CountFits, **params: Any) -> DiffusionGenerator:
     return DiffusionGenerator(**{**TINY_NETWORK, "callbacks": [count], **params})
 
 
@@ -54,7 +39,7 @@ def draws(model: Any) -> Floats:
 
 # One model ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("as_memory", [str, Path, lambda p: joblib.Memory(p, verbose=0)])
-def test_second_fit_reads(tmp_path: Path, count: Count, as_memory: Any) -> None:
+def test_second_fit_reads(tmp_path: Path, count: CountFits, as_memory: Any) -> None:
     memory = as_memory(tmp_path / "kept")
     fits = [source(count, memory=memory, verbose=verbose).fit(X_SRC) for verbose in (0, 1)]
     assert count.n == 1
@@ -76,7 +61,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_changed_parameters_train_again(tmp_path: Path, count: Count, change: dict[str, Any]) -> None:
+def test_changed_parameters_train_again(tmp_path: Path, count: CountFits, change: dict[str, Any]) -> None:
     memory = str(tmp_path / "kept")
     source(count, memory=memory).fit(X_SRC)
     changed = source(count, memory=memory, **change).fit(X_SRC)
@@ -84,7 +69,7 @@ def test_changed_parameters_train_again(tmp_path: Path, count: Count, change: di
     np.testing.assert_array_equal(draws(changed), draws(source(count, **change).fit(X_SRC)))
 
 
-def test_changed_data_train_again(tmp_path: Path, count: Count) -> None:
+def test_changed_data_train_again(tmp_path: Path, count: CountFits) -> None:
     model = source(count, memory=tmp_path / "kept")
     X = X_SRC.copy()
     model.fit(X)
@@ -96,7 +81,7 @@ def test_changed_data_train_again(tmp_path: Path, count: Count) -> None:
     assert count.n == 4
 
 
-def test_no_seed_is_one_seed(tmp_path: Path, count: Count) -> None:
+def test_no_seed_is_one_seed(tmp_path: Path, count: CountFits) -> None:
     fits = [source(count, memory=tmp_path / "kept", random_state=None).fit(X_SRC) for _ in range(2)]
     assert count.n == 1
     np.testing.assert_array_equal(draws(fits[0]), draws(fits[1]))
@@ -105,14 +90,14 @@ def test_no_seed_is_one_seed(tmp_path: Path, count: Count) -> None:
     assert count.n == 2
 
 
-def test_advancing_state_trains_again(tmp_path: Path, count: Count) -> None:
+def test_advancing_state_trains_again(tmp_path: Path, count: CountFits) -> None:
     state = np.random.RandomState(0)
     for _ in range(2):
         source(count, memory=tmp_path / "kept", random_state=state).fit(X_SRC)
     assert count.n == 2
 
 
-def test_torn_entry_is_computed_again(tmp_path: Path, count: Count) -> None:
+def test_torn_entry_is_computed_again(tmp_path: Path, count: CountFits) -> None:
     model = source(count, memory=str(tmp_path / "kept")).fit(X_SRC)
     entries = list((tmp_path / "kept").rglob("output.pkl"))
     assert len(entries) == 1
@@ -123,7 +108,7 @@ def test_torn_entry_is_computed_again(tmp_path: Path, count: Count) -> None:
     np.testing.assert_array_equal(draws(model), draws(again))
 
 
-def test_what_cannot_be_pickled(tmp_path: Path, count: Count) -> None:
+def test_what_cannot_be_pickled(tmp_path: Path, count: CountFits) -> None:
     from sktgdp.nets import ScoreMLP
 
     model = source(count, module=lambda **kw: ScoreMLP(hidden_sizes=(4,), **kw), memory=tmp_path / "kept")
@@ -141,7 +126,7 @@ def test_networks_go_by_their_weights(tmp_path: Path) -> None:
 
 
 # Transfer and search --------------------------------------------------------------------------------
-def test_source_is_shared_between_estimators(tmp_path: Path, count: Count) -> None:
+def test_source_is_shared_between_estimators(tmp_path: Path, count: CountFits) -> None:
     tgdp = tiny_tgdp(source_model=source(count), memory=str(tmp_path / "kept"))
     fine_tuned = FineTunedDiffusionGenerator(source(count), memory=tmp_path / "kept", **TINY)
     for model in (tgdp, clone(tgdp).set_params(eta_cycle=1.0), fine_tuned):
@@ -163,7 +148,7 @@ def test_memory_changes_nothing(tmp_path: Path, eta_cycle: float) -> None:
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_search_trains_the_source_once(tmp_path: Path, count: Count, n_jobs: int) -> None:
+def test_search_trains_the_source_once(tmp_path: Path, count: CountFits, n_jobs: int) -> None:
     """Nine settings, five folds and the last fit: one source network."""
     X, _, domain = pack_domains(X_SRC, None, X_TGT, None)
     model = tiny_tgdp(source_model=source(count), n_networks=1, memory=str(tmp_path / "kept"))
@@ -189,7 +174,7 @@ def test_classifiers_are_trained_once_per_fold(tmp_path: Path, monkeypatch: pyte
     assert len(fits) == 3
 
 
-def test_frozen_source_needs_no_memory(tmp_path: Path, count: Count) -> None:
+def test_frozen_source_needs_no_memory(tmp_path: Path, count: CountFits) -> None:
     frozen = FrozenEstimator(source(count).fit(X_SRC))
     for _ in range(2):
         tiny_tgdp(source_model=frozen, memory=str(tmp_path)).fit(X_SRC, None, X_TGT)
