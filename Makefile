@@ -2,6 +2,7 @@
 #   make demo        the main job on real data          make lint        ruff
 #   make test        the test suite                     make typecheck   mypy
 #   make test-slow   the tests marked slow              make bench       list and run the benchmarks
+#   make test-oldest the tests of what meets scikit-learn, with the oldest version that is supported
 #   make clean       remove caches and build output     make distclean   ... and the environment
 # Options:  PYTHON=python3.12   the interpreter that a new environment is made with
 #           VENV=.venv312       where the environment lies
@@ -31,7 +32,7 @@ SHOW := while read -r line; do case "$$line" in \
 # Never clear a folder that is no virtual environment.
 OURS := test ! -e "$(VENV)" -o -e "$(VENV)/pyvenv.cfg" || { echo "$(VENV) is no virtual environment; choose another VENV" >&2; exit 1; }
 
-.PHONY: help demo test test-slow lint typecheck bench clean distclean
+.PHONY: help demo test test-slow test-oldest lint typecheck bench clean distclean
 .DELETE_ON_ERROR:
 
 help:
@@ -66,6 +67,21 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(PY) -m pytest -m slow $(ARGS)
+
+OLDEST := 1.6.1
+CONTRACT := test_common.py test_augmentation.py test_frames.py test_preprocessing.py test_mixed_types.py \
+	test_mixed_type_columns.py test_model_selection.py test_scorers.py test_search.py
+
+$(VENV)/.oldest: $(VENV)/.dev
+	@echo "Installing scikit-learn $(OLDEST) beside the other packages"
+	@$(PY) -m pip install --quiet --no-deps --upgrade --target $(VENV)/oldest scikit-learn==$(OLDEST)
+	@touch $@
+
+test-oldest: export PYTHONPATH := $(VENV)/oldest
+test-oldest: $(VENV)/.oldest
+	@$(PY) -c "import sklearn; assert sklearn.__version__ == '$(OLDEST)'"
+	$(PY) -m pytest $(wildcard $(addprefix tests/,$(CONTRACT)) $(addprefix tests/estimators/,$(CONTRACT)) \
+		$(addprefix tests/metrics/,$(CONTRACT))) $(ARGS)
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff check $(ARGS) .
