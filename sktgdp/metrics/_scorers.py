@@ -115,6 +115,20 @@ class SampleScorer:
     """Score of a generator's rows against held-out rows; see `make_sample_scorer`, which makes them.
 
     Equal settings make equal scorers with equal hashes, and a scorer can be pickled where its metric can.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    metric : callable (X_real, X_syn) -> float
+    sign : {1, -1}
+        -1 for a metric that is better where it is lower.
+    n_samples : int or None
+        Rows to draw; None for as many as there are held-out rows, but at least 500.
+    random_state : int
+        Seed of the draw, the same for every candidate.
+    units : {"fitted", "raw"}
+        Compare in the units of the generator's transformer, or as the rows are.
     """
 
     name: str
