@@ -13,6 +13,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import _num_samples, check_array
 
 from sktgdp.estimators._labels import LabelCode, check_labels
+from sktgdp.preprocessing._mixed import is_frame
 
 __all__ = [
     "FOUR_ARRAYS",
@@ -20,17 +21,11 @@ __all__ = [
     "InputForm",
     "check_domains",
     "check_rows",
-    "is_frame",
     "rows_as_fitted",
     "split_domains",
 ]
 
 Floats = NDArray[np.float64]
-
-
-def is_frame(X: Any) -> bool:
-    """Whether X is a pandas frame, or looks like one."""
-    return hasattr(X, "iloc") and hasattr(X, "columns")
 
 
 def check_rows(X: Any, name: str, *, min_rows: int = 1) -> Any:
@@ -102,7 +97,6 @@ class InputForm:
         frame = pd.DataFrame(dict(enumerate(columns)))
         frame.columns = self.columns
         return frame
-
 
     def _in_own_numbers(self, frame: Any) -> Any:
         """Columns of plain numbers in the remembered dtypes: the source may have had others."""

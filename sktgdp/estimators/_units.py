@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from sktgdp.estimators._domains import Floats, is_frame
+from sktgdp.estimators._domains import Floats
 from sktgdp.preprocessing import MixedTypeEncoder, RowStandardizer
+from sktgdp.preprocessing._mixed import is_frame
 
 __all__ = ["fit_units", "to_units"]
 

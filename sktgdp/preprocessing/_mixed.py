@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_array, check
 
 from sktgdp.preprocessing._columns import CategoryColumn, Column, kind_of_column
 
-__all__ = ["MixedTypeEncoder"]
+__all__ = ["MixedTypeEncoder", "is_frame"]
 
 Floats = NDArray[np.float64]
 
@@ -124,7 +124,7 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
         """
         self._validate_params()
         table = self._check(X, reset=True)
-        self._labels = table.columns if _is_frame(table) else None
+        self._labels = table.columns if is_frame(table) else None
         self._dtype: Any = table.dtype if self._labels is None else None
         columns = _columns_of(table)
         names: list[Hashable] = list(range(len(columns)) if self._labels is None else self._labels)
@@ -267,7 +267,7 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
 
     def _check(self, X: Any, reset: bool) -> Any:
         """Check names and shape of ``X``; a frame, or else an array."""
-        if not _is_frame(X):
+        if not is_frame(X):
             return validate_data(self, X, dtype=None, ensure_all_finite=False, reset=reset)
         if 0 in X.shape:
             raise ValueError(
@@ -287,13 +287,14 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
         return X
 
 
-def _is_frame(X: Any) -> bool:
+def is_frame(X: Any) -> bool:
+    """Whether X is a pandas frame, or looks like one."""
     return hasattr(X, "iloc") and hasattr(X, "columns")
 
 
 def _columns_of(table: Any) -> list[Any]:
     """Columns of a frame or an array, as Series or arrays."""
-    if _is_frame(table):
+    if is_frame(table):
         return [table.iloc[:, i] for i in range(table.shape[1])]
     if table.dtype.kind in PLAIN_KINDS:
         return list(table.T)
