@@ -1,14 +1,23 @@
 """Torch networks; they know the process and nothing of estimators."""
 
+from sktgdp.nets.conv import DomainConv, GuidanceConv, ScoreConv
 from sktgdp.nets.ensemble import AnyPrecision, MeanOf
 from sktgdp.nets.mlp import DomainMLP, GuidanceMLP, ResidualTrunk, ScoreMLP, TimeEmbedding
+from sktgdp.nets.s4 import DiagonalSSM, S4Layer
+from sktgdp.nets.sssd import SSSDECG
 
 __all__ = [
     "AnyPrecision",
+    "DiagonalSSM",
+    "DomainConv",
     "DomainMLP",
+    "GuidanceConv",
     "GuidanceMLP",
     "MeanOf",
     "ResidualTrunk",
+    "S4Layer",
+    "SSSDECG",
+    "ScoreConv",
     "ScoreMLP",
     "TimeEmbedding",
 ]
