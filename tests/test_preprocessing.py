@@ -111,6 +111,6 @@ def test_refuses(rows: Floats) -> None:
 
 def test_clone_and_pickle(rows: Floats) -> None:
     scaler = RowStandardizer(common_scale=True).fit(rows)
-    assert clone(scaler).get_params() == {"common_scale": True}
+    assert clone(scaler).get_params() == {"common_scale": True, "per": "channel"}
     again = pickle.loads(pickle.dumps(scaler))
     np.testing.assert_array_equal(again.transform(rows), scaler.transform(rows))

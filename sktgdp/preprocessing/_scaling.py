@@ -25,23 +25,29 @@ class RowStandardizer(TransformerMixin, BaseEstimator):
     common_scale : bool, default=False
         Use one scale for all features: right where they share a unit, as pixels do. A pixel that hardly
         varies in the source then stays small instead of being blown up.
+    per : {"channel", "value"}, default="channel"
+        For series: whether all positions of a channel share a mean and a scale, or each has its own, as
+        the coefficients of `SpectralTransformer` need.
 
     Attributes
     ----------
-    mean_, scale_ : ndarray of shape (n_features,) or (channels, 1)
+    mean_, scale_ : ndarray of shape (n_features,), (channels, 1) or (channels, length)
         In the units of the data; the scale of a constant column is 1.
     """
 
     mean_: Floats
     scale_: Floats
 
-    def __init__(self, common_scale: bool = False) -> None:
+    def __init__(self, common_scale: bool = False, per: str = "channel") -> None:
         self.common_scale = common_scale
+        self.per = per
 
     def fit(self, X: ArrayLike, y: Any = None) -> RowStandardizer:
         """Learn means and scales of ``X``, shape (n, d) or (n, channels, length)."""
+        if self.per not in ("channel", "value"):
+            raise ValueError(f"per={self.per!r}; expected 'channel' or 'value'.")
         rows: Floats = validate_data(self, X, dtype=np.float64, allow_nd=True)
-        axes = (0,) if rows.ndim == 2 else (0, *range(2, rows.ndim))
+        axes = (0,) if rows.ndim == 2 or self.per == "value" else (0, *range(2, rows.ndim))
         # centring first keeps the scale right where the mean is far larger than the spread
         self.mean_ = rows.mean(axis=axes, keepdims=True)[0]
         scale = (rows - self.mean_).std(axis=axes, keepdims=True)[0]
@@ -55,6 +61,8 @@ class RowStandardizer(TransformerMixin, BaseEstimator):
         """Standardise rows; same shape, float64."""
         check_is_fitted(self)
         rows = validate_data(self, X, dtype=np.float64, allow_nd=True, reset=False)
+        if self.per == "value" and rows.shape[1:] != self.mean_.shape:
+            raise ValueError(f"X has rows of shape {rows.shape[1:]}; in fit they had {self.mean_.shape}.")
         return (rows - self.mean_) / self.scale_
 
     def inverse_transform(self, X: ArrayLike) -> Floats:

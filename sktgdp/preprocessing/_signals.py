@@ -1,0 +1,324 @@
+"""Sampling rates, lengths, frequencies: signals made alike, and chains of such steps."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.fft import dct, idct
+from scipy.signal import resample_poly
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
+
+from sktgdp.preprocessing._checks import Signals, SignalTransformer, check_records, same_channels
+
+__all__ = ["CropPad", "Resampler", "SpectralTransformer", "TransformerChain", "make_chain"]
+
+POSITIVE = Interval(Real, 0, None, closed="neither")
+
+
+class Resampler(SignalTransformer):
+    """Change the sampling rate, by a polyphase filter against aliasing.
+
+    Parameters
+    ----------
+    rate_in, rate_out : float
+        Samples per second, before and after.
+
+    Attributes
+    ----------
+    event_shape_ : tuple
+        Channels and length of the fitted signals, to which `inverse_transform` returns.
+    n_features_in_ : int
+        Number of channels.
+
+    Notes
+    -----
+    A record of length L becomes one of length ceil(L rate_out / rate_in). The inverse gives back what lies
+    below half the lower of both rates, but for the filter's transition band; nothing else can. At the
+    ends the record is continued along the line through its first and last sample, so that an offset or a
+    drift makes no step there.
+
+    See Also
+    --------
+    scipy.signal.resample_poly
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Resampler(500, 100).fit_transform(np.zeros((1, 12, 5000))).shape
+    (1, 12, 1000)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {"rate_in": [POSITIVE], "rate_out": [POSITIVE]}
+    _no_density = "another rate has another number of samples"
+
+    def __init__(self, rate_in: float, rate_out: float) -> None:
+        self.rate_in = rate_in
+        self.rate_out = rate_out
+
+    @property
+    def _ratio(self) -> Fraction:
+        out, into = (Fraction(rate).limit_denominator(1000) for rate in (self.rate_out, self.rate_in))
+        if 0 in (out, into):
+            raise ValueError(
+                f"rate_in={self.rate_in} and rate_out={self.rate_out} must be at least 0.001 per second."
+            )
+        return out / into
+
+    def _learn(self, signals: Signals) -> None:
+        _ = self._ratio  # raises
+
+    def _forward(self, signals: Signals) -> Signals:
+        return _resampled(signals, self._ratio)
+
+    def _backward(self, signals: Signals) -> Signals:
+        length = self.event_shape_[1]
+        expected = -(-length * self._ratio.numerator // self._ratio.denominator)
+        if signals.shape[2] != expected:
+            raise ValueError(f"X has signals of length {signals.shape[2]}; `transform` gives {expected}.")
+        return _resampled(signals, 1 / self._ratio)[..., :length]
+
+    def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
+        """Logarithm of |det dz/dx|: 0 where both rates are equal, else a TypeError."""
+        return 0.0 if self._ratio == 1 else super().log_abs_det_jacobian(event_shape)
+
+
+def _resampled(signals: Signals, ratio: Fraction) -> Signals:
+    return resample_poly(signals, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
+
+
+class CropPad(TransformerMixin, BaseEstimator):
+    """Crop or pad records to one length.
+
+    Parameters
+    ----------
+    length : int
+        Number of samples, at least 1.
+    align : {"start", "center"}, default="start"
+        Which part of a longer record is kept, and where a shorter one lies.
+    fill : float, default=0.0
+        Value of the samples that are added.
+
+    Attributes
+    ----------
+    length_in_ : int or None
+        The length of the fitted records; None if they differ.
+    n_features_in_ : int
+        Number of channels.
+
+    Notes
+    -----
+    Records come as an array of shape (n, channels, length) or as a list of arrays (channels, length_i). The
+    inverse returns records to ``length_in_``: exactly where they were padded, with ``fill`` for what was
+    cropped. Where the fitted lengths differ, it leaves them as they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> CropPad(4).fit_transform([np.ones((1, 3)), np.ones((1, 5))]).tolist()
+    [[[1.0, 1.0, 1.0, 0.0]], [[1.0, 1.0, 1.0, 1.0]]]
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "length": [Interval(Integral, 1, None, closed="left")],
+        "align": [StrOptions({"start", "center"})],
+        "fill": [Real],
+    }
+
+    length_in_: int | None
+    n_features_in_: int
+
+    def __init__(self, length: int, align: str = "start", fill: float = 0.0) -> None:
+        self.length = length
+        self.align = align
+        self.fill = fill
+
+    def fit(self, X: Any, y: Any = None) -> CropPad:
+        """Learn the records' length and number of channels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, channels, length), or sequence of arrays (channels, length_i)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a record is empty, not finite or has another number of channels; its number is named.
+        """
+        self._validate_params()
+        records = check_records(X)
+        lengths = {record.shape[1] for record in records}
+        self.n_features_in_ = len(records[0])
+        self.length_in_ = lengths.pop() if len(lengths) == 1 else None
+        return self
+
+    def transform(self, X: Any) -> Signals:
+        """Crop or pad records; array of shape (n, channels, length), in their dtype if that is floating."""
+        check_is_fitted(self)
+        records = check_records(X)
+        same_channels(records, self.n_features_in_)
+        return np.stack([self._to_length(record, self.length) for record in records])
+
+    def inverse_transform(self, X: ArrayLike) -> Signals:
+        """Return records to the length of those that were fitted, if it was one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, channels, self.length)
+
+        Returns
+        -------
+        ndarray of shape (n, channels, length_in_)
+        """
+        check_is_fitted(self)
+        records = np.stack(check_records(X))
+        same_channels(list(records), self.n_features_in_)
+        return records if self.length_in_ is None else self._to_length(records, self.length_in_)
+
+    def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
+        """Logarithm of |det dz/dx|: 0 where the length stays the same, else a TypeError."""
+        if event_shape[-1] == self.length:
+            return 0.0
+        raise TypeError(
+            f"CropPad gives no density: rows of {event_shape[-1]} samples become rows of {self.length}."
+        )
+
+    def _to_length(self, records: Signals, length: int) -> Signals:
+        surplus = records.shape[-1] - length
+        before = abs(surplus) // 2 if self.align == "center" else 0
+        if surplus >= 0:
+            return records[..., before : before + length]
+        pad = [(0, 0)] * (records.ndim - 1) + [(before, -surplus - before)]
+        return np.pad(records, pad, constant_values=self.fill)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class SpectralTransformer(TransformerMixin, BaseEstimator):
+    r"""Signals as the coefficients of an orthonormal cosine basis.
+
+    For a record x of length L, and along the last axis of any array,
+
+    .. math:: z_k = \sqrt{(2 - [k = 0]) / L} \sum_j x_j \cos(\pi k (2 j + 1) / 2 L), \quad k = 0 \dots L - 1.
+
+    Coefficient k belongs to the frequency k / 2L per sample. The coefficients of a stationary signal are
+    nearly independent, whatever its phase, so that its law is simple here and hard in time. Followed by
+    ``RowStandardizer(per="value")`` each coefficient has a unit of its own. Lengths are kept (Parseval), and
+    the inverse is exact to rounding.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns, or of channels.
+
+    References
+    ----------
+    Ahmed, Natarajan and Rao, "Discrete cosine transform", IEEE Transactions on Computers, 1974.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> SpectralTransformer().fit_transform(np.ones((1, 1, 4))).round(6).tolist()
+    [[[2.0, 0.0, 0.0, 0.0]]]
+    """
+
+    n_features_in_: int
+
+    def fit(self, X: ArrayLike, y: Any = None) -> SpectralTransformer:
+        """Check rows, shape (n, length) or (n, channels, length); there is nothing to learn."""
+        self.event_shape_ = validate_data(self, X, dtype=FLOAT_DTYPES, allow_nd=True).shape[1:]
+        return self
+
+    def transform(self, X: ArrayLike) -> Signals:
+        """Coefficients of rows; same shape, and dtype if that is floating."""
+        check_is_fitted(self)
+        rows = validate_data(self, X, dtype=FLOAT_DTYPES, allow_nd=True, reset=False)
+        return dct(rows, norm="ortho").astype(rows.dtype, copy=False)
+
+    def inverse_transform(self, X: ArrayLike) -> Signals:
+        """Rows of given coefficients; same shape, and dtype if that is floating."""
+        check_is_fitted(self)
+        rows = check_array(X, dtype=FLOAT_DTYPES, allow_nd=True)
+        return idct(rows, norm="ortho").astype(rows.dtype, copy=False)
+
+    def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
+        """Logarithm of |det dz/dx|: 0, as the basis is orthonormal."""
+        return 0.0
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class TransformerChain(Pipeline):
+    """A scikit-learn pipeline of transformers that knows its Jacobian, too.
+
+    It goes wherever a generator takes a ``transformer``. `make_chain` names the steps by itself.
+
+    Parameters
+    ----------
+    steps, transform_input, memory, verbose
+        As for `sklearn.pipeline.Pipeline`.
+    """
+
+    def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
+        """Logarithm of |det dz/dx| for one row of the given shape, the sum over the steps.
+
+        Raises
+        ------
+        TypeError
+            If a step has no Jacobian; it is named.
+        """
+        row, total = np.zeros((1, *event_shape)), 0.0
+        for name, step in self.steps:
+            if step is None or step == "passthrough":
+                continue
+            if not hasattr(step, "log_abs_det_jacobian"):
+                raise TypeError(
+                    f"Step {name!r} of the chain gives no density: {type(step).__name__} has no method "
+                    "log_abs_det_jacobian."
+                )
+            total += step.log_abs_det_jacobian(row.shape[1:])
+            row = np.asarray(step.transform(row))
+        return total
+
+
+def make_chain(*transformers: Any) -> TransformerChain:
+    """Chain transformers, each named after its class.
+
+    Parameters
+    ----------
+    *transformers : transformer
+        In the order in which rows go through them.
+
+    Returns
+    -------
+    TransformerChain
+
+    Examples
+    --------
+    >>> from sktgdp.preprocessing import RowStandardizer
+    >>> [name for name, _ in make_chain(SpectralTransformer(), RowStandardizer()).steps]
+    ['spectraltransformer', 'rowstandardizer']
+    """
+    return TransformerChain(make_pipeline(*transformers).steps)
