@@ -56,7 +56,7 @@ $(VENV)/.runtime: pyproject.toml constraints.txt | $(PY)
 
 $(VENV)/.dev: $(VENV)/.runtime
 	@echo "Installing the development tools"
-	@$(PIP_INSTALL) -e ".[dev,plot,pandas]" | $(SHOW)
+	@$(PIP_INSTALL) -e ".[dev,plot,pandas,timeseries]" | $(SHOW)
 	@touch $@
 
 demo: $(VENV)/.runtime

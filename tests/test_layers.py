@@ -43,7 +43,7 @@ ROOMS = {
     **{name: room({"process"}, "torch") for name in LAYER_2},
     "metrics": room(set(), "numpy scipy sklearn"),
     "preprocessing": room(set(), "numpy scipy sklearn", "pandas"),
-    "datasets": room(MATHEMATICS, "numpy scipy sklearn torch", "pandas"),
+    "datasets": room(MATHEMATICS, "numpy scipy sklearn torch tqdm", "pandas wfdb"),
     "estimators": room(
         MATHEMATICS | LAYER_3, "numpy scipy sklearn torch skorch joblib filelock tqdm", "pandas imblearn"
     ),
