@@ -22,8 +22,9 @@ class ZeroPhaseFilter:
     r"""Butterworth filter, run forward and backward.
 
     The gain at frequency f is :math:`|H(f)|^2`, H the Butterworth response of the given order: 1/2 at the
-    edges. A record is continued at both ends by its own point reflection, as long as one period of the lower
-    edge or as `scipy.signal.sosfiltfilt` would, whichever is longer.
+    edges. A record is continued at both ends by its own mirror image, as long as one period of the lower
+    edge or as `scipy.signal.sosfiltfilt` would, whichever is longer. Point reflection, the default there,
+    doubles the level at which a record happens to end: a step in the baseline where that is inside a QRS.
     """
 
     def __init__(self, low: float | None, high: float | None, rate: float, order: int) -> None:
@@ -34,7 +35,7 @@ class ZeroPhaseFilter:
                 "low < high < rate / 2; None leaves a side open."
             )
         kind = "band" if len(edges) == 2 else "highpass" if high is None else "lowpass"
-        self.sections = butter(order, edges, kind, fs=rate, output="sos")
+        self.sections = butter(order, edges if len(edges) == 2 else edges[0], kind, fs=rate, output="sos")
         default = 3 * (2 * len(self.sections) + 1)
         self.padding = max(default, math.ceil(rate / edges[0]))
 
@@ -46,7 +47,7 @@ class ZeroPhaseFilter:
                 "one period of its lower edge. Give longer records, filter before cutting windows, or raise "
                 "the lower edge."
             )
-        return sosfiltfilt(self.sections, signals, axis=-1, padlen=self.padding)
+        return sosfiltfilt(self.sections, signals, axis=-1, padtype="even", padlen=self.padding)
 
 
 class _Removal(SignalTransformer):
@@ -80,7 +81,7 @@ class BandPass(_Removal):
     Notes
     -----
     Linear, and the same for every channel, so that relations between leads stay. Records are continued at
-    the ends by their point reflection; they must be longer than one period of the lower edge, since less
+    the ends by their mirror image; they must be longer than one period of the lower edge, since less
     says nothing about it. `inverse_transform` gives its argument back: what was removed is gone, and a
     generator that was fitted on filtered rows draws filtered rows. There is no density.
 
@@ -94,7 +95,7 @@ class BandPass(_Removal):
     >>> time = np.arange(1000) / 100
     >>> wave = np.sin(2 * np.pi * 10 * time)[None, None]
     >>> kept = BandPass(0.5, 40, rate=100).fit_transform(wave + 3.0)
-    >>> bool(np.abs(kept - wave)[..., 200:-200].max() < 0.001)
+    >>> bool(np.abs(kept - wave)[..., 200:-200].max() < 0.01)
     True
     """
 

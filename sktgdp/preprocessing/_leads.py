@@ -123,19 +123,23 @@ class LeadReducer(SignalTransformer):
             root mean square of the record's six limb leads; 0 where these are 0.
         """
         signals = as_signals(check_array(X, dtype=FLOAT_DTYPES, allow_nd=True))
-        return _shares(_limb_moments(signals, self._positions(signals, LIMB_LEADS)))
+        limb = signals[:, self._positions(signals, LIMB_LEADS)].astype(np.float64)
+        violation, size = np.square(LAWS @ limb).mean(axis=2), np.square(limb).mean(axis=(1, 2))
+        return _shares(violation, size)
 
     def _learn(self, signals: Signals) -> None:
-        moments = _limb_moments(signals, self._positions(signals, LIMB_LEADS)).mean(axis=0)
-        pooled = _shares(moments)
-        self.residual_ = dict(zip(DERIVED_LEADS, pooled.tolist(), strict=True))
-        if pooled.max() > self.tolerance:
-            self._refuse_other_order(moments)
+        limb = signals[:, self._positions(signals, LIMB_LEADS)].astype(np.float64)
+        violation, size = np.square(LAWS @ limb).mean(axis=(0, 2)), np.square(limb).mean()
+        self.residual_ = dict(zip(DERIVED_LEADS, _shares(violation, size).tolist(), strict=True))
+        if max(self.residual_.values()) > self.tolerance:
+            self._refuse_other_order(_moments(limb).mean(axis=0))
 
     def _refuse_other_order(self, moments: Floats) -> None:
         """Raise where the limb leads obey the laws in another order than the one they are said to have."""
         orders = np.array(list(permutations(range(6))))
-        shares = _shares(moments[orders[:, :, None], orders[:, None, :]]).max(axis=1)
+        permuted = moments[orders[:, :, None], orders[:, None, :]]
+        violation = np.einsum("ki,pij,kj->pk", LAWS, permuted, LAWS)
+        shares = _shares(violation, np.full(len(orders), np.trace(moments) / 6)).max(axis=1)
         best = int(shares.argmin())
         if shares[best] <= min(self.tolerance, 0.2 * shares[0]):
             channels = self._positions(np.empty((1, 12, 1)), LIMB_LEADS)
@@ -154,13 +158,14 @@ class LeadReducer(SignalTransformer):
         if len(far):
             worst = int(shares.max(axis=1).argmax())
             lead = DERIVED_LEADS[int(shares[worst].argmax())]
+            order = ", ".join(map(str, self.leads))
             warnings.warn(
                 f"{len(far)} of {len(signals)} records violate Einthoven's or Goldberger's laws by more than "
-                f"tolerance={self.tolerance}; worst is {lead} of record {worst}, by {shares[worst].max():.3f} "
-                "of the limb leads' root mean square. The derived leads will not be those recorded. Are leads "
-                f"missing, scaled each for itself, or not in the order {', '.join(map(str, self.leads))}?",
+                f"tolerance={self.tolerance}; {lead} of record {worst} is worst, by {shares[worst].max():.2f}"
+                " of the limb leads' root mean square. What is derived will not be what was recorded. Are "
+                f"leads missing, scaled each for itself, or in another order than {order}?",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         return signals[:, self._positions(signals, INDEPENDENT_LEADS)]
 
@@ -203,18 +208,16 @@ class LeadReducer(SignalTransformer):
         return lead_positions(wanted, self.leads, signals.shape[1])
 
 
-def _limb_moments(signals: Signals, limbs: Sequence[int]) -> Floats:
+def _moments(limb: Floats) -> Floats:
     """Second moments of the limb leads, shape (n, 6, 6)."""
-    limb = signals[:, list(limbs)].astype(np.float64)
     return limb @ limb.transpose(0, 2, 1) / limb.shape[2]
 
 
-def _shares(moments: Floats) -> Floats:
-    """Root mean squares of the laws' violations over that of the limb leads, shape (..., 4)."""
-    violation = np.einsum("ki,...ij,kj->...k", LAWS, moments, LAWS)
-    power = np.trace(moments, axis1=-2, axis2=-1)[..., None] / 6
+def _shares(violation: Floats, power: Floats) -> Floats:
+    """Roots of mean squares (..., 4) over those of the limb leads (...), 0 where these are 0."""
+    power = np.asarray(power)[..., None]
     share = np.divide(violation, power, out=np.zeros_like(violation), where=power > 0)
-    return np.sqrt(np.maximum(share, 0.0))
+    return np.sqrt(np.maximum(share, 0.0))  # by way of moments, rounding may end below 0
 
 
 def limb_gains(X: ArrayLike, leads: Sequence[str] = STANDARD_LEADS) -> Floats:
@@ -241,7 +244,8 @@ def limb_gains(X: ArrayLike, leads: Sequence[str] = STANDARD_LEADS) -> Floats:
         If a limb lead of a record is flat, or no positive gains come near the laws; the record is named.
     """
     signals = as_signals(check_array(X, dtype=FLOAT_DTYPES, allow_nd=True))
-    moments = _limb_moments(signals, lead_positions(LIMB_LEADS, leads, signals.shape[1]))
+    limbs = lead_positions(LIMB_LEADS, leads, signals.shape[1])
+    moments = _moments(signals[:, limbs].astype(np.float64))
     sizes = np.sqrt(np.diagonal(moments, axis1=1, axis2=2))
     flat = np.flatnonzero((sizes == 0).any(axis=1))
     if len(flat):

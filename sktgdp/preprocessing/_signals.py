@@ -244,7 +244,10 @@ class SpectralTransformer(TransformerMixin, BaseEstimator):
 
     def fit(self, X: ArrayLike, y: Any = None) -> SpectralTransformer:
         """Check rows, shape (n, length) or (n, channels, length); there is nothing to learn."""
-        self.event_shape_ = validate_data(self, X, dtype=FLOAT_DTYPES, allow_nd=True).shape[1:]
+        rows = validate_data(self, X, dtype=FLOAT_DTYPES, allow_nd=True)
+        if rows.shape[-1] == 0:
+            raise ValueError(f"X has shape {rows.shape}: its rows have no samples.")
+        self.event_shape_ = rows.shape[1:]
         return self
 
     def transform(self, X: ArrayLike) -> Signals:

@@ -189,7 +189,7 @@ class BeatWindows(_Windows):
     Notes
     -----
     The QRS complex is where 5 to 15 Hz are steep [1]_. The root mean square of the slope in that band, over
-    0.12 s and over the leads, is searched for peaks at least 0.25 s apart whose prominence exceeds 0.35 times
+    0.12 s and over the leads, is searched for peaks at least 0.25 s apart whose prominence exceeds 0.3 times
     the usual: the median over the highest peaks, as many as a pulse of 40 per minute would have. So the
     threshold follows amplitude and unit of each record. A peak is then moved to the largest deflection within
     0.1 s.
@@ -280,7 +280,7 @@ class BeatWindows(_Windows):
         n_usual = max(1, round(record.shape[1] / self.rate * 40 / 60))
         usual = np.median(np.sort(prominences)[-n_usual:]) if len(found) else 0.0
         # the filter leaves rounding errors of a flat record behind
-        least = max(0.35 * float(usual), 1e-9 * float(np.abs(record).max()))
+        least = max(0.3 * float(usual), 1e-9 * float(np.abs(record).max()))
         deflection = np.square(band).sum(axis=0)
         reach = self._samples(0.1)
         lows = [max(0, peak - reach) for peak in found[prominences > least]]

@@ -28,7 +28,7 @@ from sktgdp import (
     TGDPGenerator,
 )
 from sktgdp.likelihood import log_density
-from sktgdp.preprocessing import RowStandardizer
+from sktgdp.preprocessing import RowStandardizer, SpectralTransformer
 
 ESTIMATORS: list[Any] = [
     DiffusionGenerator(**TINY_NETWORK),
@@ -37,6 +37,7 @@ ESTIMATORS: list[Any] = [
     tiny_tgdp(),
     RowStandardizer(),
     RowStandardizer(common_scale=True),
+    SpectralTransformer(),
 ]
 # tested, with their own small generators, in test_augmentation.py
 CHECKED_ELSEWHERE = {AugmentedClassifier, GenerativeSampler}
