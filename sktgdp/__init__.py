@@ -4,6 +4,7 @@ from sktgdp.estimators.augmentation import AugmentedClassifier, GenerativeSample
 from sktgdp.estimators.density_ratio import DomainClassifier
 from sktgdp.estimators.diffusion import DiffusionGenerator
 from sktgdp.estimators.fine_tuning import FineTunedDiffusionGenerator
+from sktgdp.estimators.series_classifier import FineTunedSeriesClassifier, SeriesClassifier
 from sktgdp.estimators.tgdp import TGDPGenerator
 
 __version__ = "0.1.0"
@@ -13,6 +14,8 @@ __all__ = [
     "DiffusionGenerator",
     "DomainClassifier",
     "FineTunedDiffusionGenerator",
+    "FineTunedSeriesClassifier",
     "GenerativeSampler",
+    "SeriesClassifier",
     "TGDPGenerator",
 ]

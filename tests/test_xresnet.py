@@ -29,10 +29,18 @@ def x(torch_rng: torch.Generator) -> Tensor:
     return torch.randn(6, 3, 40, generator=torch_rng)
 
 
+def awake(network: XResNet1d) -> XResNet1d:
+    """Let every block add to its shortcut: they start silent."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm1d):
+            nn.init.uniform_(layer.weight, 0.5, 1.5)
+            nn.init.normal_(layer.bias, std=0.3)
+    return network
+
+
 def trained_statistics(network: XResNet1d, x: Tensor) -> XResNet1d:
-    """Give every weight a value, and the batch norms statistics of some batches."""
-    for parameter in network.parameters():
-        nn.init.normal_(parameter, std=0.3)
+    """Wake the blocks, and give the batch norms the statistics of some batches."""
+    awake(network)
     for _ in range(10):
         network(x)
     return network.eval()
@@ -119,9 +127,7 @@ def test_pooled_features_do_not_see_a_shift_by_the_stride(network: XResNet1d) ->
 
 
 def test_gradients_reach_every_weight(network: XResNet1d, x: Tensor) -> None:
-    for parameter in network.parameters():
-        nn.init.normal_(parameter, std=0.3)
-    network(x).square().sum().backward()
+    awake(network)(x).square().sum().backward()
     without = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not without
 

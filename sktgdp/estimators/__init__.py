@@ -5,6 +5,7 @@ from sktgdp.estimators.augmentation import AugmentedClassifier, GenerativeSample
 from sktgdp.estimators.density_ratio import DomainClassifier, effective_sample_size
 from sktgdp.estimators.diffusion import DiffusionGenerator
 from sktgdp.estimators.fine_tuning import FineTunedDiffusionGenerator
+from sktgdp.estimators.series_classifier import FineTunedSeriesClassifier, SeriesClassifier
 from sktgdp.estimators.tgdp import TGDPGenerator
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "DiffusionGenerator",
     "DomainClassifier",
     "FineTunedDiffusionGenerator",
+    "FineTunedSeriesClassifier",
     "GenerativeSampler",
+    "SeriesClassifier",
     "TGDPGenerator",
     "domain_overlap",
     "effective_sample_size",
