@@ -6,7 +6,7 @@ lengths differ.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
-__all__ = ["SignalTransformer", "as_signals", "check_records"]
+__all__ = ["SignalTransformer", "as_signals", "by_chunks", "check_records", "same_channels"]
+
+CHUNK = 1_024  # records that are in float64, and in several copies, at one time
 
 Signals = NDArray[Any]
 
@@ -66,6 +68,13 @@ def same_channels(records: Sequence[Signals], n_channels: int) -> None:
     """Refuse records with another number of channels than in ``fit``."""
     if len(records[0]) != n_channels:
         raise ValueError(f"X has {len(records[0])} channels, but {n_channels} in fit.")
+
+
+def by_chunks(function: Callable[[Signals], Signals], signals: Signals) -> Signals:
+    """Apply a function of records, each for itself, to a chunk of them at a time; results in their dtype."""
+    starts = range(0, len(signals), CHUNK)
+    parts = [function(signals[at : at + CHUNK]).astype(signals.dtype, copy=False) for at in starts]
+    return np.concatenate(parts)
 
 
 class SignalTransformer(TransformerMixin, BaseEstimator):

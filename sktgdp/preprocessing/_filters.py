@@ -11,7 +11,7 @@ from scipy.ndimage import median_filter
 from scipy.signal import butter, sosfiltfilt
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sktgdp.preprocessing._checks import Signals, SignalTransformer
+from sktgdp.preprocessing._checks import Signals, SignalTransformer, by_chunks
 
 __all__ = ["BandPass", "BaselineRemover", "ZeroPhaseFilter"]
 
@@ -113,7 +113,7 @@ class BandPass(_Removal):
         self.order = order
 
     def _forward(self, signals: Signals) -> Signals:
-        return ZeroPhaseFilter(self.low, self.high, self.rate, self.order)(signals)
+        return by_chunks(ZeroPhaseFilter(self.low, self.high, self.rate, self.order), signals)
 
     def _learn(self, signals: Signals) -> None:
         self._forward(signals[:1])  # raises where the band or the length does not fit
@@ -179,7 +179,7 @@ class BaselineRemover(_Removal):
 
     def _forward(self, signals: Signals) -> Signals:
         if self.method == "highpass":
-            return ZeroPhaseFilter(self.cutoff, None, self.rate, 3)(signals)
+            return by_chunks(ZeroPhaseFilter(self.cutoff, None, self.rate, 3), signals)
         return signals - self._medians(signals)
 
     def _medians(self, signals: Signals) -> Signals:

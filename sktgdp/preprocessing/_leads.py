@@ -123,16 +123,15 @@ class LeadReducer(SignalTransformer):
             root mean square of the record's six limb leads; 0 where these are 0.
         """
         signals = as_signals(check_array(X, dtype=FLOAT_DTYPES, allow_nd=True))
-        limb = signals[:, self._positions(signals, LIMB_LEADS)].astype(np.float64)
-        violation, size = np.square(LAWS @ limb).mean(axis=2), np.square(limb).mean(axis=(1, 2))
-        return _shares(violation, size)
+        return _shares(*_powers(signals, self._positions(signals, LIMB_LEADS)))
 
     def _learn(self, signals: Signals) -> None:
-        limb = signals[:, self._positions(signals, LIMB_LEADS)].astype(np.float64)
-        violation, size = np.square(LAWS @ limb).mean(axis=(0, 2)), np.square(limb).mean()
-        self.residual_ = dict(zip(DERIVED_LEADS, _shares(violation, size).tolist(), strict=True))
-        if max(self.residual_.values()) > self.tolerance:
-            self._refuse_other_order(_moments(limb).mean(axis=0))
+        limbs = self._positions(signals, LIMB_LEADS)
+        violation, size = _powers(signals, limbs)
+        pooled = _shares(violation.mean(axis=0), size.mean())
+        self.residual_ = dict(zip(DERIVED_LEADS, pooled.tolist(), strict=True))
+        if pooled.max() > self.tolerance:
+            self._refuse_other_order(_moments(signals, limbs).mean(axis=0))
 
     def _refuse_other_order(self, moments: Floats) -> None:
         """Raise where the limb leads obey the laws in another order than the one they are said to have."""
@@ -208,9 +207,19 @@ class LeadReducer(SignalTransformer):
         return lead_positions(wanted, self.leads, signals.shape[1])
 
 
-def _moments(limb: Floats) -> Floats:
+def _moments(signals: Signals, limbs: Sequence[int]) -> Floats:
     """Second moments of the limb leads, shape (n, 6, 6)."""
-    return limb @ limb.transpose(0, 2, 1) / limb.shape[2]
+    records = (record[list(limbs)].astype(np.float64) for record in signals)
+    return np.stack([limb @ limb.T / limb.shape[1] for limb in records])
+
+
+def _powers(signals: Signals, limbs: Sequence[int]) -> tuple[Floats, Floats]:
+    """Mean squares of the laws' violations, shape (n, 4), and of the limb leads, shape (n,)."""
+    violation, size = np.empty((len(signals), 4)), np.empty(len(signals))
+    for number, record in enumerate(signals):
+        limb = record[list(limbs)].astype(np.float64)
+        violation[number], size[number] = np.square(LAWS @ limb).mean(axis=1), np.square(limb).mean()
+    return violation, size
 
 
 def _shares(violation: Floats, power: Floats) -> Floats:
@@ -223,9 +232,9 @@ def _shares(violation: Floats, power: Floats) -> Floats:
 def limb_gains(X: ArrayLike, leads: Sequence[str] = STANDARD_LEADS) -> Floats:
     r"""Gains of the limb leads with which Einthoven's and Goldberger's laws hold, for each record.
 
-    Where every lead was scaled for itself, as to fill the range of an integer, the laws tell the gains of
-    the limb leads but for a common factor: those g that minimise :math:`\sum_k |\sum_i L_{ki} g_i x_i|^2`,
-    L the matrix of the laws. ``X[:, :6] * limb_gains(X)[:, :, None]`` obeys them.
+    Where every lead was scaled for itself, the laws, as a matrix L, tell the gains of the limb leads but for
+    a common factor: those g that minimise :math:`\sum_k |\sum_i L_{ki} g_i x_i|^2`, for x of size 1. In the
+    standard order ``X[:, :6] * limb_gains(X)[:, :, None]`` obeys them.
 
     Parameters
     ----------
@@ -244,8 +253,7 @@ def limb_gains(X: ArrayLike, leads: Sequence[str] = STANDARD_LEADS) -> Floats:
         If a limb lead of a record is flat, or no positive gains come near the laws; the record is named.
     """
     signals = as_signals(check_array(X, dtype=FLOAT_DTYPES, allow_nd=True))
-    limbs = lead_positions(LIMB_LEADS, leads, signals.shape[1])
-    moments = _moments(signals[:, limbs].astype(np.float64))
+    moments = _moments(signals, lead_positions(LIMB_LEADS, leads, signals.shape[1]))
     sizes = np.sqrt(np.diagonal(moments, axis1=1, axis2=2))
     flat = np.flatnonzero((sizes == 0).any(axis=1))
     if len(flat):

@@ -16,7 +16,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
-from sktgdp.preprocessing._checks import Signals, SignalTransformer, check_records, same_channels
+from sktgdp.preprocessing._checks import Signals, SignalTransformer, by_chunks, check_records, same_channels
 
 __all__ = ["CropPad", "Resampler", "SpectralTransformer", "TransformerChain", "make_chain"]
 
@@ -91,7 +91,8 @@ class Resampler(SignalTransformer):
 
 
 def _resampled(signals: Signals, ratio: Fraction) -> Signals:
-    return resample_poly(signals, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
+    up, down = ratio.numerator, ratio.denominator
+    return by_chunks(lambda part: resample_poly(part, up, down, axis=-1, padtype="line"), signals)
 
 
 class CropPad(TransformerMixin, BaseEstimator):
