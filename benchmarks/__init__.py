@@ -11,5 +11,6 @@ BENCHMARKS = {
     "heart_disease": "two hospitals: does augmentation with generated rows help a classifier?",
     "overlap": "the rule for the weights of the regularisers, over data sets of every overlap",
     "search": "what a grid search costs with memory=, beside its target-side fits",
+    "s4": "one optimiser step of the ECG score network, S4D layers beside S4's",
     "metrics": "speed and memory of the metrics beside the usual implementations",
 }

@@ -5,6 +5,7 @@ from sktgdp.nets.ensemble import AnyPrecision, MeanOf
 from sktgdp.nets.mlp import DomainMLP, GuidanceMLP, ResidualTrunk, ScoreMLP, TimeEmbedding
 from sktgdp.nets.s4 import DiagonalSSM, S4Layer
 from sktgdp.nets.sssd import SSSDECG
+from sktgdp.nets.xresnet import XResNet1d, xresnet1d50, xresnet1d_small
 
 __all__ = [
     "AnyPrecision",
@@ -20,4 +21,7 @@ __all__ = [
     "ScoreConv",
     "ScoreMLP",
     "TimeEmbedding",
+    "XResNet1d",
+    "xresnet1d50",
+    "xresnet1d_small",
 ]

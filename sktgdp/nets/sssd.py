@@ -163,9 +163,9 @@ class SSSDECG(nn.Module):
             ResidualBlock(n_channels, time_size, label_size, make_layer) for _ in range(n_blocks)
         )
         self.mix = convolution(n_channels, n_channels)
-        self.leave = nn.Conv1d(n_channels, event_shape[0], 1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        self.leave = convolution(n_channels, event_shape[0])
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         """Predict the noise, shape of ``x_t``.
