@@ -124,7 +124,11 @@ def _probes(x0: Tensor, generator: torch.Generator | None, n_probes: int | None)
         dim = math.prod(x0.shape[1:])
         return torch.eye(dim, dtype=x0.dtype, device=x0.device).reshape(dim, 1, *x0.shape[1:])
     device = x0.device if generator is None else generator.device
-    signs = torch.randint(0, 2, (n_probes, *x0.shape), generator=generator, device=device)
+    if x0.ndim == 3:  # row by row: many series are drawn in parts, and the parts must not show
+        shape = (len(x0), n_probes, *x0.shape[1:])
+        signs = torch.randint(0, 2, shape, generator=generator, device=device).transpose(0, 1)
+    else:
+        signs = torch.randint(0, 2, (n_probes, *x0.shape), generator=generator, device=device)
     return (2.0 * signs - 1.0).to(x0) / math.sqrt(n_probes)
 
 

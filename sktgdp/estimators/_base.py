@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
+from sktgdp.estimators._defaults import ByRank, is_series, parts_of
 from sktgdp.estimators._domains import Floats, InputForm, rows_as_fitted
 from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
 from sktgdp.estimators._memory import draw_seed
@@ -29,8 +30,9 @@ from sktgdp.solvers import SOLVERS, sample
 
 __all__ = ["BaseGenerator"]
 
-SAMPLE_CHUNK = 16_384
-DENSITY_CHUNK = 1_024
+# Rows of tables, or numbers in the rows of series, that go through a network together.
+SAMPLE_CHUNK = {"rows": 16_384, "coordinates": 2**19}
+DENSITY_CHUNK = {"rows": 1_024, "coordinates": 2**17}
 
 
 class BaseGenerator(BaseEstimator):
@@ -43,6 +45,7 @@ class BaseGenerator(BaseEstimator):
     """
 
     _fitted_attribute: ClassVar[str]
+    _by_rank: ClassVar[dict[str, ByRank]] = {}  # what "auto" stands for, by parameter
 
     process_: VPProcess
     transformer_: Any
@@ -60,7 +63,7 @@ class BaseGenerator(BaseEstimator):
 
     _training_constraints: ClassVar[dict[str, list[Any]]] = {
         "max_steps": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "ema_decay": [Interval(Real, 0, 1, closed="left")],
@@ -76,6 +79,11 @@ class BaseGenerator(BaseEstimator):
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     }
+
+    def _resolved(self, name: str, event_shape: tuple[int, ...]) -> Any:
+        """A parameter, or what "auto" stands for with rows of this shape."""
+        given = getattr(self, name)
+        return self._by_rank[name].of(event_shape, given) if name in self._by_rank else given
 
     def _training_settings(self, **changes: Any) -> TrainingSettings:
         """Settings of one network's training, as the parameters say but for the changes."""
@@ -163,8 +171,7 @@ class BaseGenerator(BaseEstimator):
         """Draw rows in the units of ``transformer_``, given encoded labels if there are any."""
         noise = torch.randn((n_samples, *self.latent_shape_), generator=generator)
         parts = []
-        for start in range(0, n_samples, SAMPLE_CHUNK):
-            at = slice(start, start + SAMPLE_CHUNK)
+        for at in parts_of(n_samples, self.latent_shape_, **SAMPLE_CHUNK):
             model = self.noise_model(None if codes is None else torch.from_numpy(codes[at]).to(self.device_))
             x_0 = sample(
                 model,
@@ -259,11 +266,12 @@ class BaseGenerator(BaseEstimator):
 
     def _log_density(self, z: Tensor, codes: Tensor | None) -> Floats:
         values = []
-        for start in range(0, len(z), DENSITY_CHUNK):
-            at = slice(start, start + DENSITY_CHUNK)
+        series, generator = is_series(tuple(z.shape[1:])), torch.Generator().manual_seed(0)
+        for at in parts_of(len(z), tuple(z.shape[1:]), **DENSITY_CHUNK):
             part = z[at].to(self.device_)
             labels = None if codes is None else codes[at].to(part)
-            generator = torch.Generator(part.device).manual_seed(0)
+            if not series:  # series go on with one stream, which is drawn row by row
+                generator = torch.Generator(part.device).manual_seed(0)
             model = self.noise_model(labels)
             values.append(log_density(model, part, process=self.process_, generator=generator).cpu().numpy())
         return np.concatenate(values)

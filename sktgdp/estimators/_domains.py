@@ -55,6 +55,11 @@ def numeric_rows(X: Any, name: str, *, min_rows: int = 1) -> Floats:
         raise ValueError(
             f"{name} has shape {rows.shape}; expected (n, d) for a table or (n, channels, length) for series."
         )
+    if 0 in rows.shape[1:]:
+        raise ValueError(
+            f"{name} has shape {rows.shape}: its rows hold no numbers. Series (n, channels, length) need at "
+            "least one channel and one sample."
+        )
     return rows
 
 

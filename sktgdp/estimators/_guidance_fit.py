@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sktgdp.estimators._batches import Pool
+from sktgdp.estimators._defaults import GUIDANCE_NETWORK, SERIES_GUIDANCE_SIZES, is_series
 from sktgdp.estimators._domains import Floats
 from sktgdp.estimators._objectives import Guidance, NoisedDomain
 from sktgdp.estimators._overlap import resolution
@@ -19,7 +20,7 @@ from sktgdp.estimators._progress import progress_callbacks
 from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, TrainingSettings, train_network
 from sktgdp.estimators.density_ratio import DomainClassifier, folds
 from sktgdp.estimators.diffusion import FEW_ROWS
-from sktgdp.nets import GuidanceMLP, MeanOf
+from sktgdp.nets import MeanOf
 
 if TYPE_CHECKING:
     from sktgdp.estimators.tgdp import TGDPGenerator
@@ -81,19 +82,23 @@ class GuidanceFit:
         self.n_parameters = 0
         self.source = self._tensors(data.source, data.y_source, classifier)
         self.target = self._tensors(data.target, data.y_target, classifier)
+        self.event_shape = tuple(data.source.shape[1:])
+        self.batch_size: int = generator._resolved("batch_size", self.event_shape)
 
     @property
     def n_networks(self) -> int:
         """Number of guidance networks."""
         given = self.generator.n_networks
         if given == "auto":
-            return 3 if len(self.target[0]) < FEW_ROWS else 1
+            return 3 if len(self.target[0]) < FEW_ROWS and not is_series(self.event_shape) else 1
         return int(given)
 
     def _hidden_sizes(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
         given = self.generator.hidden_sizes
         if not isinstance(given, str):
             return tuple(given)
+        if is_series(event_shape):
+            return SERIES_GUIDANCE_SIZES
         return (min(256, max(64, 4 * math.prod(event_shape))),) * 3
 
     def _settings(self) -> TrainingSettings:
@@ -115,7 +120,7 @@ class GuidanceFit:
     def _module(self) -> tuple[Any, dict[str, Any]]:
         """Class of the networks and its arguments."""
         generator = self.generator
-        event_shape = tuple(self.source[0].shape[1:])
+        event_shape = self.event_shape
         params: dict[str, Any] = {
             "event_shape": event_shape,
             "n_labels": generator.labels_.n_labels,
@@ -123,7 +128,7 @@ class GuidanceFit:
         }
         if generator.guidance_module is not None:
             return generator.guidance_module, params
-        return GuidanceMLP, params | {"hidden_sizes": self._hidden_sizes(event_shape)}
+        return GUIDANCE_NETWORK.of(event_shape), params | {"hidden_sizes": self._hidden_sizes(event_shape)}
 
     def _train(self, problem: TrainingProblem, settings: TrainingSettings, seed: int) -> TrainedNetwork:
         generator = self.generator
@@ -142,7 +147,7 @@ class GuidanceFit:
 
     def time_classifier(self) -> nn.Module:
         """Train the log ratio q_t/p_t of noised rows, from the clean classifier's probabilities."""
-        size = 2 * self.generator.batch_size
+        size = 2 * self.batch_size
         pools = {
             name: Pool(x, y, size, log_ratio=log_ratio)
             for name, (x, y, log_ratio) in (("source", self.source), ("target", self.target))
@@ -154,7 +159,7 @@ class GuidanceFit:
         generator = self.generator
         module, params = self._module()
         depends_on = {"module": module, "module_params": params, "settings": settings, "seed": self.seed}
-        depends_on |= {"batch_size": generator.batch_size, "device": str(generator.device_)}
+        depends_on |= {"batch_size": self.batch_size, "device": str(generator.device_)}
         for name, tensors in (("source", self.source), ("target", self.target)):
             depends_on[name] = [None if x is None else x.cpu().numpy() for x in tensors]
         kept = generator._memory.fit(
@@ -185,7 +190,7 @@ class GuidanceFit:
     def _member(self, time_classifier: nn.Module | None, held: Tensor | None, seed: int) -> nn.Module:
         """Train one guidance network, stopped by the held-out target rows if there are any."""
         generator = self.generator
-        size = generator.batch_size
+        size = self.batch_size
         (x_source, y_source, log_ratio), (x_target, y_target, _) = self.source, self.target
         normalised = log_ratio - torch.logsumexp(log_ratio, 0) + np.log(len(log_ratio))
         keep = torch.ones(len(x_target), dtype=torch.bool)

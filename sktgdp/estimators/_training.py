@@ -27,6 +27,7 @@ from sktgdp.process import VPProcess
 __all__ = ["TrainedNetwork", "TrainingProblem", "TrainingSettings", "resolve_device", "train_network"]
 
 N_VALIDATION_DRAWS = 4096
+N_VALIDATION_SERIES = 256  # each of them holds hundreds of noised numbers
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,9 @@ class TrainingProblem:
         generator = torch.Generator().manual_seed(seed)
         valid = None
         if self.valid_pools is not None:
-            many = {k: replace(pool, batch_size=N_VALIDATION_DRAWS) for k, pool in self.valid_pools.items()}
+            series = any(pool.x0.ndim == 3 for pool in self.valid_pools.values())
+            n_draws = N_VALIDATION_SERIES if series else N_VALIDATION_DRAWS
+            many = {k: replace(pool, batch_size=n_draws) for k, pool in self.valid_pools.items()}
             valid = PoolBatches(many, self.process, 1, generator, fixed=True)
         return PoolBatches(self.pools, self.process, n_steps, generator), valid
 

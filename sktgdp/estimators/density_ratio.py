@@ -8,20 +8,21 @@ folds are averaged, and one affine map of them (temperature and offset) is fitte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._batches import Pool
+from sktgdp.estimators._defaults import DOMAIN_NETWORK, DOMAIN_SIZES, ByRank, is_series, parts_of
 from sktgdp.estimators._domains import (
     FOUR_ARRAYS,
     Floats,
@@ -35,12 +36,12 @@ from sktgdp.estimators._memory import draw_seed
 from sktgdp.estimators._objectives import CleanDomain
 from sktgdp.estimators._training import TrainingProblem, TrainingSettings, resolve_device, train_network
 from sktgdp.estimators._units import fit_units, to_units
-from sktgdp.nets import DomainMLP
 from sktgdp.process import VPProcess
 
 __all__ = ["DomainClassifier", "effective_sample_size", "folds"]
 
 LOGIT_LIMIT = 30.0
+BATCH_SIZE = ByRank(256, 32)
 
 
 def effective_sample_size(log_ratio: ArrayLike) -> float:
@@ -75,7 +76,27 @@ def folds(n_rows: int, n_folds: int, seed: int) -> list[NDArray[np.intp]]:
     return [order[k::n_folds] for k in range(n_folds)]
 
 
-LogitFunction = Callable[[Floats], Floats]
+class _Features(NamedTuple):
+    """What a classifier sees of rows: numbers, and labels where they are not among the numbers."""
+
+    x: Floats
+    y: NDArray[np.float32] | None = None
+
+    def at(self, index: Any) -> _Features:
+        """The rows of an index or a slice."""
+        return _Features(self.x[index], None if self.y is None else self.y[index])
+
+    def without(self, index: NDArray[np.intp]) -> _Features:
+        """All rows but those of an index."""
+        return self.at(np.delete(np.arange(len(self.x)), index))
+
+    def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Both on a device, in single precision."""
+        y = None if self.y is None else torch.from_numpy(self.y).float().to(device)
+        return torch.from_numpy(self.x).float().to(device), y
+
+
+Domains = tuple[_Features, _Features]  # source, target
 
 
 class DomainClassifier(BaseEstimator):
@@ -85,15 +106,19 @@ class DomainClassifier(BaseEstimator):
     ----------
     classifier : scikit-learn classifier or None, default=None
         Any with ``predict_proba``; it sees the standardised features with the encoded label appended, and
-        the domain (0 source, 1 target) as its target. None is a small network on class-balanced batches.
-    hidden_sizes : sequence of int, default=(64, 64)
-        Hidden layers of the default network.
+        the domain (0 source, 1 target) as its target; series are flattened for it. None is a small network
+        on class-balanced batches, a perceptron for tables and `sktgdp.nets.DomainConv` for series.
+    hidden_sizes : sequence of int or "auto", default="auto"
+        Hidden layers of the default network; for series they follow the strided convolutions. "auto" is
+        (64, 64) for tables and (16,) for series.
     n_folds : int, default=5
         Folds of the cross-fitting; at most as many as there are target rows.
     max_steps : int, default=600
         Gradient steps of one fold's network; the best weights on the held-out fold are kept.
-    batch_size, lr, weight_decay
-        Of the default network; ``batch_size`` rows of each domain per step.
+    batch_size : int or "auto", default="auto"
+        Rows of each domain per step; "auto" is 256 for tables and 32 for series.
+    lr, weight_decay : float
+        Of the default network.
     device : str, default="auto"
     random_state : int, RandomState, Generator or None, default=None
 
@@ -118,7 +143,7 @@ class DomainClassifier(BaseEstimator):
     __metadata_request__fit: ClassVar[dict[str, str]] = FOUR_ARRAYS
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "classifier": [HasMethods(["fit", "predict_proba"]), None],
-        "hidden_sizes": ["array-like", tuple],
+        "hidden_sizes": ["array-like", tuple, StrOptions({"auto"})],
         "n_folds": [Interval(Integral, 2, None, closed="left")],
         **{k: BaseGenerator._training_constraints[k] for k in ("max_steps", "batch_size", "lr")},
         **{k: BaseGenerator._training_constraints[k] for k in ("weight_decay", "device", "random_state")},
@@ -128,10 +153,10 @@ class DomainClassifier(BaseEstimator):
         self,
         classifier: Any = None,
         *,
-        hidden_sizes: Sequence[int] = (64, 64),
+        hidden_sizes: Sequence[int] | str = "auto",
         n_folds: int = 5,
         max_steps: int = 600,
-        batch_size: int = 256,
+        batch_size: int | str = "auto",
         lr: float = 2e-3,
         weight_decay: float = 1e-2,
         device: str = "auto",
@@ -184,65 +209,73 @@ class DomainClassifier(BaseEstimator):
         self.effective_sample_size_ = effective_sample_size(self._log_ratio(z[0]))
         return self
 
-    def _features(self, z: Floats, y: NDArray[Any] | None) -> Floats:
-        """Flat features in the transformer's units, with the encoded label appended."""
+    def _features(self, z: Floats, y: NDArray[Any] | None) -> _Features:
+        """Features in the transformer's units and encoded labels, as the classifier wants them."""
+        codes = None if y is None else self.labels_.encode(y)
+        if self.classifier is None and is_series(z.shape[1:]):
+            return _Features(z, codes)
         z = z.reshape(len(z), -1)
-        return z if y is None else np.hstack([z, self.labels_.encode(y)])
+        return _Features(z if codes is None else np.hstack([z, codes]))
 
-    def _cross_fit(self, source: Floats, target: Floats, seed: int) -> None:
-        n_folds = min(self.n_folds, len(target), len(source))
-        out_source, out_target = np.empty(len(source)), np.empty(len(target))
+    def _cross_fit(self, source: _Features, target: _Features, seed: int) -> None:
+        n_source, n_target = len(source.x), len(target.x)
+        n_folds = min(self.n_folds, n_target, n_source)
+        out_source, out_target = np.empty(n_source), np.empty(n_target)
         self.classifiers_: list[Any] = []
-        parts = zip(folds(len(source), n_folds, seed), folds(len(target), n_folds, seed), strict=True)
+        parts = zip(folds(n_source, n_folds, seed), folds(n_target, n_folds, seed), strict=True)
         for k, (held_source, held_target) in enumerate(parts):
-            train = np.delete(source, held_source, axis=0), np.delete(target, held_target, axis=0)
-            held = source[held_source], target[held_target]
+            train = source.without(held_source), target.without(held_target)
+            held = source.at(held_source), target.at(held_target)
             make = self._fit_network if self.classifier is None else self._fit_classifier
             self.classifiers_.append(make(train, held, seed + k))
             out_source[held_source], out_target[held_target] = (self._logit(k, rows) for rows in held)
         self.temperature_, self.offset_ = _calibrate(out_source, out_target, self.classifier is not None)
 
-    def _fit_network(self, train: tuple[Floats, Floats], held: tuple[Floats, Floats], seed: int) -> Any:
+    def _fit_network(self, train: Domains, held: Domains, seed: int) -> Any:
         device = resolve_device(self.device)
+        event_shape = train[0].x.shape[1:]
+        batch_size = BATCH_SIZE.of(event_shape, self.batch_size)
 
-        def pools(rows: tuple[Floats, Floats]) -> dict[str, Pool]:
-            tensors = [torch.from_numpy(part).float().to(device) for part in rows]
+        def pools(rows: Domains) -> dict[str, Pool]:
             return {
-                name: Pool(part, None, self.batch_size)
-                for name, part in zip(("source", "target"), tensors, strict=True)
+                name: Pool(*part.tensors(device), batch_size)
+                for name, part in zip(("source", "target"), rows, strict=True)
             }
 
-        problem = TrainingProblem(
-            CleanDomain(), pools(train), VPProcess(), "domain", valid_pools=pools(held)
-        )
+        problem = TrainingProblem(CleanDomain(), pools(train), VPProcess(), "domain", valid_pools=pools(held))
         settings = TrainingSettings(self.max_steps, self.lr, self.weight_decay)
         module_params = {
-            "event_shape": train[0].shape[1:],
-            "n_labels": 0,
-            "hidden_sizes": tuple(self.hidden_sizes),
+            "event_shape": event_shape,
+            "n_labels": 0 if train[0].y is None else train[0].y.shape[1],
+            "hidden_sizes": tuple(DOMAIN_SIZES.of(event_shape, self.hidden_sizes)),
         }
-        return train_network(DomainMLP, module_params, problem, settings, seed=seed, device=device).module
+        network = DOMAIN_NETWORK.of(event_shape)
+        return train_network(network, module_params, problem, settings, seed=seed, device=device).module
 
-    def _fit_classifier(self, train: tuple[Floats, Floats], held: tuple[Floats, Floats], seed: int) -> Any:
+    def _fit_classifier(self, train: Domains, held: Domains, seed: int) -> Any:
         model = clone(self.classifier)
         for name, value in model.get_params().items():
             if name.split("__")[-1] == "random_state" and value is None:
                 model.set_params(**{name: seed % 2**31})
-        return model.fit(np.vstack(train), np.repeat([0, 1], [len(part) for part in train]))
+        rows = [part.x for part in train]
+        return model.fit(np.vstack(rows), np.repeat([0, 1], [len(part) for part in rows]))
 
-    def _logit(self, k: int, features: Floats) -> Floats:
+    def _logit(self, k: int, features: _Features) -> Floats:
         """Logit of one fold's classifier."""
         model = self.classifiers_[k]
         if self.classifier is None:
             device = next(model.parameters()).device
+            n_rows, event_shape = len(features.x), features.x.shape[1:]
+            parts = parts_of(n_rows, event_shape, rows=n_rows, coordinates=2**22)
             with torch.no_grad():
-                logit = model(torch.from_numpy(features).float().to(device)).double().cpu().numpy()
+                logits = [model(*features.at(part).tensors(device)) for part in parts]
+            logit = torch.cat(logits).double().cpu().numpy()
         else:
-            p = np.clip(model.predict_proba(features)[:, 1], 1e-9, 1 - 1e-9)
+            p = np.clip(model.predict_proba(features.x)[:, 1], 1e-9, 1 - 1e-9)
             logit = np.log(p) - np.log1p(-p)
         return np.clip(logit, -LOGIT_LIMIT, LOGIT_LIMIT)
 
-    def _log_ratio(self, features: Floats) -> Floats:
+    def _log_ratio(self, features: _Features) -> Floats:
         logits = [self._logit(k, features) for k in range(len(self.classifiers_))]
         return np.mean(logits, axis=0) / self.temperature_ + self.offset_
 

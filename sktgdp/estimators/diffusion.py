@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._batches import Pool
+from sktgdp.estimators._defaults import SCORE_NETWORK, SCORE_SIZES, ByRank
 from sktgdp.estimators._domains import Floats, InputForm, check_rows
 from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
 from sktgdp.estimators._memory import FitMemory
@@ -22,7 +24,7 @@ from sktgdp.estimators._progress import progress_callbacks
 from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, resolve_device, train_network
 from sktgdp.estimators._units import fit_units
 from sktgdp.guidance import TimeFunction
-from sktgdp.nets import AnyPrecision, ScoreMLP
+from sktgdp.nets import AnyPrecision
 from sktgdp.process import VPProcess
 
 __all__ = ["FEW_ROWS", "DiffusionGenerator", "NetworkGenerator"]
@@ -54,8 +56,9 @@ class NetworkGenerator(BaseGenerator):
         order = torch.from_numpy(np.random.default_rng(seed).permutation(n_rows))
         rows = torch.from_numpy(z).float().to(self.device_)
         labels = None if codes is None else torch.from_numpy(codes).to(self.device_)
+        batch_size = self._resolved("batch_size", z.shape[1:])
         pools = [
-            Pool(rows[part], None if labels is None else labels[part], params["batch_size"])
+            Pool(rows[part], None if labels is None else labels[part], batch_size)
             for part in (order[n_valid:], order[:n_valid])
         ]
         return pools[0], pools[1] if n_valid else None
@@ -80,9 +83,10 @@ class NetworkGenerator(BaseGenerator):
             phase,
             valid_pools=None if valid is None else {"rows": valid},
         )
-        settings = self._training_settings()
+        settings = self._training_settings(max_steps=self._resolved("max_steps", z.shape[1:]))
         callbacks = [*progress_callbacks(params["verbose"], phase, settings), *(params["callbacks"] or ())]
-        depends_on = {name: params[name] for name in ("batch_size", "early_stopping", "validation_fraction")}
+        depends_on = {name: params[name] for name in ("early_stopping", "validation_fraction")}
+        depends_on |= {"batch_size": train.batch_size}
         depends_on |= {"module": module, "module_params": module_params, "settings": settings, "rows": z}
         depends_on |= {"labels": codes, "seed": seed, "device": str(self.device_), **options}
 
@@ -103,19 +107,23 @@ class DiffusionGenerator(NetworkGenerator):
     """Diffusion model of one domain: the source model, or the vanilla baseline on target rows.
 
     A network learns the noise in x_t = alpha_t x_0 + sigma_t eps by denoising score matching; samples
-    follow the probability-flow equation back from noise.
+    follow the probability-flow equation back from noise. Rows are those of a table, (n, d), or series,
+    (n, channels, length); the default network is a perceptron for the one and a U-Net for the other.
 
     Parameters
     ----------
     module : class or callable, default=None
         Makes the network from ``event_shape`` (tuple), ``n_labels`` (int) and ``process`` (`VPProcess`); it
-        is called with (x_t, t, y) and returns the noise. None is `sktgdp.nets.ScoreMLP`.
-    hidden_sizes : sequence of int, default=(128, 128, 128)
-        Hidden layers of the default network.
-    max_steps : int, default=3000
-        Gradient steps.
-    batch_size : int, default=512
-        Rows per step; may exceed the number of rows, which are then repeated with fresh noise.
+        is called with (x_t, t, y) and returns the noise. None is `sktgdp.nets.ScoreMLP` for tables and
+        `sktgdp.nets.ScoreConv` for series.
+    hidden_sizes : sequence of int or "auto", default="auto"
+        Of the default network: for tables the hidden layers, "auto" is (128, 128, 128); for series the
+        channels on each level, every level four times as coarse as the last, "auto" is (24, 48, 96, 192).
+    max_steps : int or "auto", default="auto"
+        Gradient steps; "auto" is 3,000 for tables and 2,000 for series.
+    batch_size : int or "auto", default="auto"
+        Rows per step; may exceed the number of rows, which are then repeated with fresh noise. "auto" is 512
+        for tables and 32 for series.
     lr, weight_decay : float, default=0.003, 0.0001
         Of AdamW, with warm-up and cosine decay.
     ema_decay : float, default=0.995
@@ -163,11 +171,17 @@ class DiffusionGenerator(NetworkGenerator):
     Song et al., "Score-Based Generative Modeling through Stochastic Differential Equations", ICLR 2021.
     """
 
+    _by_rank: ClassVar[dict[str, ByRank]] = {
+        "hidden_sizes": SCORE_SIZES,
+        "max_steps": ByRank(3000, 2000),
+        "batch_size": ByRank(512, 32),
+    }
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseGenerator._training_constraints,
         **BaseGenerator._stopping_constraints,
         "module": [callable, None],
-        "hidden_sizes": ["array-like", tuple],
+        "hidden_sizes": ["array-like", tuple, StrOptions({"auto"})],
+        "max_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "transformer": [StrOptions({"auto"}), HasMethods(["fit_transform", "inverse_transform"])],
     }
 
@@ -175,9 +189,9 @@ class DiffusionGenerator(NetworkGenerator):
         self,
         module: Any = None,
         *,
-        hidden_sizes: Sequence[int] = (128, 128, 128),
-        max_steps: int = 3000,
-        batch_size: int = 512,
+        hidden_sizes: Sequence[int] | str = "auto",
+        max_steps: int | str = "auto",
+        batch_size: int | str = "auto",
         lr: float = 3e-3,
         weight_decay: float = 1e-4,
         ema_decay: float = 0.995,
@@ -247,4 +261,5 @@ class DiffusionGenerator(NetworkGenerator):
         params = {"event_shape": event_shape, "n_labels": self.labels_.n_labels, "process": self.process_}
         if self.module is not None:
             return self.module, params
-        return ScoreMLP, params | {"hidden_sizes": tuple(self.hidden_sizes)}
+        sizes = self._resolved("hidden_sizes", event_shape)
+        return SCORE_NETWORK.of(event_shape), params | {"hidden_sizes": tuple(sizes)}

@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 from torch import nn
 
 from sktgdp.estimators._base import BaseGenerator
+from sktgdp.estimators._defaults import ByRank
 from sktgdp.estimators._domains import FOUR_ARRAYS, check_domains, split_domains
 from sktgdp.estimators._memory import FitMemory
 from sktgdp.estimators._source import SHARED_WITH_SOURCE, adopt_source, prepare_source, source_alone
@@ -42,8 +43,10 @@ class FineTunedDiffusionGenerator(NetworkGenerator):
         Train every weight, or only biases and normalisation scales (parameter-efficient).
     max_steps, lr : int, float, default=1500, 0.001
         Gradient steps on the target rows, and their rate.
-    batch_size, weight_decay, ema_decay, early_stopping, validation_fraction, solver, n_steps, memory, \
-device, random_state, verbose, callbacks
+    batch_size : int or "auto", default="auto"
+        Rows per step; "auto" is 1,024 for tables and 32 for series.
+    weight_decay, ema_decay, early_stopping, validation_fraction, solver, n_steps, memory, device, \
+random_state, verbose, callbacks
         As for `DiffusionGenerator`.
 
     Attributes
@@ -54,6 +57,7 @@ device, random_state, verbose, callbacks
     """
 
     __metadata_request__fit: ClassVar[dict[str, str]] = FOUR_ARRAYS
+    _by_rank: ClassVar[dict[str, ByRank]] = {"batch_size": ByRank(1024, 32)}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseGenerator._training_constraints,
         **BaseGenerator._stopping_constraints,
@@ -67,7 +71,7 @@ device, random_state, verbose, callbacks
         *,
         trainable: str = "all",
         max_steps: int = 1500,
-        batch_size: int = 1024,
+        batch_size: int | str = "auto",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         ema_decay: float = 0.995,

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sktgdp.estimators._base import BaseGenerator
+from sktgdp.estimators._defaults import ByRank
 from sktgdp.estimators._domains import (
     FOUR_ARRAYS,
     Domains,
@@ -54,7 +55,8 @@ class TGDPGenerator(BaseGenerator):
         Estimates the density ratio; None is a default `DomainClassifier`.
     guidance_module : class or callable, default=None
         Makes a guidance network from ``event_shape``, ``n_labels`` and ``process``; it is called with
-        (x_t, t, y) and returns log h of shape (batch,). None is `sktgdp.nets.GuidanceMLP`.
+        (x_t, t, y) and returns log h of shape (batch,). None is `sktgdp.nets.GuidanceMLP` for tables and
+        `sktgdp.nets.GuidanceConv` for series.
     guidance_loss : {"kl", "mse"}, default="kl"
         Bregman divergence of the guidance term: generalised Kullback-Leibler, or the paper's squared error.
     eta_cycle, eta_consistency : float or "auto", default="auto"
@@ -67,19 +69,20 @@ class TGDPGenerator(BaseGenerator):
         Choose source rows so that their classes are as frequent as the target's, which takes the shift of
         the labels out of the ratio. Applies to classes, not to multi-label targets.
     hidden_sizes : sequence of int or "auto", default="auto"
-        Hidden layers of the default guidance network and of the time-dependent classifier; "auto" is three,
-        each four times as wide as a row, but no less than 64 and no more than 256.
+        Hidden layers of the default guidance network and of the time-dependent classifier. For tables "auto"
+        is three, each four times as wide as a row, but no less than 64 and no more than 256; for series they
+        follow the strided convolutions, and "auto" is (48, 48).
     early_stopping : bool or "auto", default="auto"
         Let each guidance network hold out a fifth of the target rows and keep the weights that denoise
         them best. "auto" does so below 1,000 target rows where the ratio is resolved, with an effective
         sample size above half the number of coordinates, or where there are four target rows or more for
         each coordinate: elsewhere a fit that stops early stays between the domains.
     n_networks : int or "auto", default="auto"
-        Guidance networks whose mean is taken; "auto" is 3 below 1,000 target rows, else 1.
+        Guidance networks whose mean is taken; "auto" is 3 for tables below 1,000 target rows, else 1.
     max_steps : int or "auto", default="auto"
         Gradient steps of one guidance network; "auto" is 1,000 for each of several, 1,500 for a single one.
-    batch_size : int, default=256
-        Source rows per step; twice as many target rows.
+    batch_size : int or "auto", default="auto"
+        Source rows per step, with twice as many target rows; "auto" is 256 for tables and 16 for series.
     lr, weight_decay, ema_decay : float, default=0.004, 0.0001, 0.995
         Of the guidance networks; see `DiffusionGenerator`.
     memory : str, Path, joblib.Memory or None, default=None
@@ -138,6 +141,7 @@ class TGDPGenerator(BaseGenerator):
     target_prior_: NDArray[np.float32] | None
     time_classifier_: nn.Module | None
     __metadata_request__fit: ClassVar[dict[str, str]] = FOUR_ARRAYS
+    _by_rank: ClassVar[dict[str, ByRank]] = {"batch_size": ByRank(256, 16)}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseGenerator._training_constraints,
         "max_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -169,7 +173,7 @@ class TGDPGenerator(BaseGenerator):
         early_stopping: bool | str = "auto",
         n_networks: int | str = "auto",
         max_steps: int | str = "auto",
-        batch_size: int = 256,
+        batch_size: int | str = "auto",
         lr: float = 4e-3,
         weight_decay: float = 1e-4,
         ema_decay: float = 0.995,
