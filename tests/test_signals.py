@@ -238,6 +238,35 @@ def test_spectrum_is_the_stated_matrix(length: int) -> None:
     np.testing.assert_allclose(columns.T, matrix, atol=1e-12)
 
 
+@given(length=st.integers(1, 12), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_band_of_a_spectrum(length: int, data: Any) -> None:
+    """With fewer coefficients the inverse projects: what it leaves out is orthogonal to all that it keeps."""
+    kept = data.draw(st.integers(1, length))
+    X = np.random.default_rng(0).normal(size=(5, 2, length))
+    band = SpectralTransformer(kept).fit(X)
+    z = band.transform(X)
+    assert z.shape == (5, 2, kept)
+    nearest = band.inverse_transform(z)
+    np.testing.assert_allclose(band.transform(nearest), z, atol=1e-12)
+    np.testing.assert_allclose((nearest * (X - nearest)).sum(axis=2), 0.0, atol=1e-12)
+    assert band.kept_ == pytest.approx(np.square(nearest).sum() / np.square(X).sum())
+
+
+def test_band_refuses() -> None:
+    X = np.zeros((2, 1, 8))
+    with pytest.raises(ValueError, match="n_coefficients=9, but rows of 8"):
+        SpectralTransformer(9).fit(X)
+    band = SpectralTransformer(4).fit(X)
+    assert band.kept_ == 1.0
+    with pytest.raises(ValueError, match="rows of length 8; expected 4"):
+        band.inverse_transform(X)
+    with pytest.raises(ValueError, match="rows of length 4; expected 8"):
+        band.transform(X[..., :4])
+    with pytest.raises(TypeError, match="keeps 4 of 8"):
+        band.log_abs_det_jacobian((1, 8))
+
+
 def test_spectrum_whitens_stationary_noise(rng: np.random.Generator) -> None:
     """Neighbours that correlate at 0.9 in time hardly do as scaled coefficients."""
     noise = rng.normal(size=(4000, 1, 200))
@@ -304,5 +333,7 @@ def test_standardised_by_value(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(scaler.transform(X).reshape(50, 12), flat)
     with pytest.raises(ValueError, match=r"rows of shape \(2, 1\); in fit they had \(2, 6\)"):
         scaler.transform(X[..., :1])
+    X[:, 1, 3] = 1e-8 * X[:, 0, 3]  # rounding errors, beside values of order 1
+    assert RowStandardizer(per="value").fit(X).scale_[1, 3] == 1.0
     with pytest.raises(ValueError, match="per='row'"):
         RowStandardizer(per="row").fit(X)

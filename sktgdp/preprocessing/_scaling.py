@@ -32,7 +32,8 @@ class RowStandardizer(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     mean_, scale_ : ndarray of shape (n_features,), (channels, 1) or (channels, length)
-        In the units of the data; the scale of a constant column is 1.
+        In the units of the data; the scale of a constant column is 1, and with ``per="value"`` that of a
+        position which varies less than 1e-6 of the channel's most variable one.
     """
 
     mean_: Floats
@@ -54,6 +55,8 @@ class RowStandardizer(TransformerMixin, BaseEstimator):
         if self.common_scale:
             scale = np.full_like(scale, np.sqrt(np.square(scale).mean()))
         tiny = 10 * np.finfo(np.float64).eps * np.abs(self.mean_)
+        if rows.ndim > 2 and self.per == "value":  # of one unit: what rounding left is not to be blown up
+            tiny = np.maximum(tiny, 1e-6 * scale.max(axis=-1, keepdims=True))
         self.scale_ = np.where(scale > tiny, scale, 1.0)
         return self
 

@@ -222,11 +222,22 @@ class SpectralTransformer(TransformerMixin, BaseEstimator):
 
     Coefficient k belongs to the frequency k / 2L per sample. The coefficients of a stationary signal are
     nearly independent, whatever its phase, so that its law is simple here and hard in time. Followed by
-    ``RowStandardizer(per="value")`` each coefficient has a unit of its own. Lengths are kept (Parseval), and
-    the inverse is exact to rounding.
+    ``RowStandardizer(per="value")`` each coefficient has a unit of its own. Norms are kept (Parseval), and
+    the inverse is exact to rounding, unless coefficients are left out.
+
+    Parameters
+    ----------
+    n_coefficients : int, optional
+        Keep this many, those of the lowest frequencies: right for signals without energy above, whose other
+        coefficients tell of the records' ends only. The inverse then gives the nearest signal in that band,
+        and there is no density. By default all are kept.
 
     Attributes
     ----------
+    kept_ : float
+        Share of the fitted signals' energy in the coefficients that are kept; 1 for signals of zeros.
+    event_shape_ : tuple
+        Shape of the fitted rows.
     n_features_in_ : int
         Number of columns, or of channels.
 
@@ -241,31 +252,65 @@ class SpectralTransformer(TransformerMixin, BaseEstimator):
     [[[2.0, 0.0, 0.0, 0.0]]]
     """
 
+    _parameter_constraints: dict[str, list[Any]] = {
+        "n_coefficients": [Interval(Integral, 1, None, closed="left"), None]
+    }
+
     n_features_in_: int
+    event_shape_: tuple[int, ...]
+    kept_: float
+
+    def __init__(self, n_coefficients: int | None = None) -> None:
+        self.n_coefficients = n_coefficients
 
     def fit(self, X: ArrayLike, y: Any = None) -> SpectralTransformer:
-        """Check rows, shape (n, length) or (n, channels, length); there is nothing to learn."""
+        """Learn the shape of rows, (n, length) or (n, channels, length), and their energy in the band."""
+        self._validate_params()
         rows = validate_data(self, X, dtype=FLOAT_DTYPES, allow_nd=True)
         if rows.shape[-1] == 0:
             raise ValueError(f"X has shape {rows.shape}: its rows have no samples.")
+        if self.n_coefficients is not None and self.n_coefficients > rows.shape[-1]:
+            raise ValueError(
+                f"n_coefficients={self.n_coefficients}, but rows of {rows.shape[-1]} samples have no more "
+                "coefficients than samples."
+            )
         self.event_shape_ = rows.shape[1:]
+        energy = float(np.square(rows, dtype=np.float64).sum())
+        kept = float(np.square(self._spectrum(rows), dtype=np.float64).sum())
+        self.kept_ = min(kept / energy, 1.0) if energy > 0 else 1.0
         return self
 
     def transform(self, X: ArrayLike) -> Signals:
         """Coefficients of rows; same shape, and dtype if that is floating."""
         check_is_fitted(self)
         rows = validate_data(self, X, dtype=FLOAT_DTYPES, allow_nd=True, reset=False)
-        return dct(rows, norm="ortho").astype(rows.dtype, copy=False)
+        self._refuse_length(rows.shape[-1], self.event_shape_[-1])
+        return self._spectrum(rows).astype(rows.dtype, copy=False)
 
     def inverse_transform(self, X: ArrayLike) -> Signals:
-        """Rows of given coefficients; same shape, and dtype if that is floating."""
+        """Rows of given coefficients, shape (n, ...) as fitted; dtype kept if floating."""
         check_is_fitted(self)
         rows = check_array(X, dtype=FLOAT_DTYPES, allow_nd=True)
-        return idct(rows, norm="ortho").astype(rows.dtype, copy=False)
+        length = self.event_shape_[-1]
+        self._refuse_length(rows.shape[-1], self.n_coefficients or length)
+        return idct(rows, n=length, norm="ortho").astype(rows.dtype, copy=False)
 
     def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
-        """Logarithm of |det dz/dx|: 0, as the basis is orthonormal."""
-        return 0.0
+        """Logarithm of |det dz/dx|: 0, as the basis is orthonormal; a TypeError where not all is kept."""
+        if self.n_coefficients in (None, event_shape[-1]):
+            return 0.0
+        raise TypeError(
+            f"SpectralTransformer gives no density: it keeps {self.n_coefficients} of {event_shape[-1]} "
+            "coefficients."
+        )
+
+    def _spectrum(self, rows: Signals) -> Signals:
+        return dct(rows, norm="ortho")[..., : self.n_coefficients]
+
+    @staticmethod
+    def _refuse_length(length: int, expected: int) -> None:
+        if length != expected:
+            raise ValueError(f"X has rows of length {length}; expected {expected}, as in fit.")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
