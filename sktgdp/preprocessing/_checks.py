@@ -44,7 +44,7 @@ def check_records(X: Any) -> list[Signals]:
     if len(X) == 0:
         raise ValueError("X holds no records; at least 1 is required.")
     records = [np.asarray(record) for record in X]
-    dtype = np.result_type(*records)
+    dtype = np.result_type(*{record.dtype for record in records})
     if dtype.kind not in "iufb":
         raise ValueError(f"X holds records of dtype {dtype}; expected real numbers.")
     for number, record in enumerate(records):
