@@ -148,12 +148,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     parser.add_argument(
         "--part",
-        choices=["step", "blocks", "kernel"],
+        choices=["step", "block", "kernel"],
         action="append",
         help="only this part; may be repeated",
     )
     parser.add_argument("--blocks", type=int, default=36, help="blocks of the whole network (default: 36)")
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 4], help="batch sizes of the part blocks")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 4], help="batch sizes of the part block")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -162,24 +162,24 @@ def run(args: argparse.Namespace) -> None:
     whole = Case("S4D", 2 if args.quick else args.blocks, 1, checkpoint=True)
     if args.quick:
         whole = replace(whole, n_channels=4, state_size=8, length=40, n_labels=3)
-    two = replace(whole, n_blocks=2, checkpoint=False)
-    batches = [replace(two, batch_size=size) for size in args.batch]
+    one = replace(whole, n_blocks=1, checkpoint=False)
     fast = ["S4D", "S4, shared"]
+    single = [replace(one, kernel=kernel, batch_size=size) for size in args.batch for kernel in fast]
     parts: dict[str, tuple[str, Any, list[Case]]] = {
         "step": (
             f"One step of {whole.n_blocks} blocks, blocks recomputed for the gradient",
             measure_step,
             [replace(whole, kernel=kernel) for kernel in fast] + [replace(whole, checkpoint=False)],
         ),
-        "blocks": (
-            "One step of two blocks",
+        "block": (
+            "One step of one block",
             measure_step,
-            [replace(case, kernel=kernel) for case in batches for kernel in KERNELS],
+            [*single, replace(one, kernel="S4, plain", batch_size=args.batch[0])],
         ),
         "kernel": (
             "The kernels of one layer, forward and backward",
             measure_kernel,
-            [replace(two, kernel=kernel) for kernel in KERNELS],
+            [replace(one, kernel=kernel) for kernel in KERNELS],
         ),
     }
     introduction = INTRODUCTION.format(repeats=repeats, threads=args.threads)

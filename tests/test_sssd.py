@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.__main__ import main
 from benchmarks._dplr import DPLRKernel, dense_legs, legs
 from sktgdp import DiffusionGenerator
 from sktgdp.nets import SSSDECG, AnyPrecision, DiagonalSSM
@@ -202,3 +204,12 @@ def test_reference_starts_from_legs() -> None:
     for k in range(1, 5):  # traces of powers fix the spectrum
         expected = torch.linalg.matrix_power(dense_legs(8), k).trace()
         torch.testing.assert_close(torch.linalg.matrix_power(A, k).trace().real, expected)
+
+
+def test_benchmark_runs(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    arguments = ["s4", "--quick", "--threads", str(threads), "--part", "step", "--part", "kernel"]
+    assert main([*arguments, "--out", str(tmp_path), "--cache", str(tmp_path / "cache")]) == 0
+    page = (tmp_path / "benchmarks" / "s4.md").read_text(encoding="utf-8")
+    for words in ("One step of 2 blocks", "| S4D | 1 | yes |", "| S4, plain |", "S4D over this"):
+        assert words in page

@@ -49,6 +49,12 @@ def convolution(n_inputs: int, n_outputs: int, width: int = 1) -> nn.Conv1d:
     return layer
 
 
+def time_network(process: VPProcess, size: int) -> nn.Sequential:
+    """Times to their embedding, less a last activation."""
+    sinusoids = TimeEmbedding(process)
+    return nn.Sequential(sinusoids, nn.Linear(sinusoids.size, size), nn.SiLU(), nn.Linear(size, size))
+
+
 class ResidualBlock(nn.Module):
     """One block of `SSSDECG`; see the module for the equations.
 
@@ -141,10 +147,8 @@ class SSSDECG(nn.Module):
     ) -> None:
         super().__init__()
         if len(event_shape) != 2:
-            raise ValueError(
-                f"SSSDECG models series of shape (channels, length); got event_shape={tuple(event_shape)}. "
-                "Use ScoreMLP for tables, or reshape the rows."
-            )
+            given = f"SSSDECG models series of shape (channels, length); got event_shape={tuple(event_shape)}"
+            raise ValueError(f"{given}. Use ScoreMLP for tables, or reshape the rows.")
         self.process, self.checkpoint = process, checkpoint
         width = 2 * n_channels
 
@@ -153,10 +157,7 @@ class SSSDECG(nn.Module):
             return S4Layer(kernels, width, gated=gated, dropout=dropout, layer_norm=layer_norm)
 
         time_size, label_size = time_size or width, label_size if n_labels else 0
-        embedding = TimeEmbedding(process)
-        self.time = nn.Sequential(
-            embedding, nn.Linear(embedding.size, time_size), nn.SiLU(), nn.Linear(time_size, time_size)
-        )
+        self.time = time_network(process, time_size)
         self.label = nn.Linear(n_labels, label_size, bias=False) if n_labels else None
         self.enter = convolution(event_shape[0], n_channels)
         self.blocks = nn.ModuleList(
