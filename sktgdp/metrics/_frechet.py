@@ -167,9 +167,9 @@ def fid_score(
     X_syn : array-like of shape (n_syn, n_features) or (n_syn, channels, length)
         Synthetic rows.
     feature_extractor : None, callable or fitted estimator, default=None
-        None takes the rows themselves as features. An estimator is asked for ``embed(X)`` or, failing
-        that, ``transform(X)``; a callable for ``feature_extractor(X)``. Either returns (n_samples,
-        n_embedding) and receives ``X`` as it was given.
+        None takes the rows themselves as features, series flattened. An estimator is asked for
+        ``embed(X)`` or, failing that, ``transform(X)``; a callable for ``feature_extractor(X)``. Either
+        returns (n_samples, n_embedding) and receives ``X`` as it was given.
 
     Returns
     -------

@@ -16,7 +16,7 @@ Name                         Score
 
 All but the likelihood draw rows, with the same seed for every candidate, and compare them in the units in
 which the model lives (``estimator.transformer_``), so that no feature counts more for its unit. Such scores
-are comparable only among candidates with the same transformer.
+are comparable only among candidates with the same transformer. Series (n, channels, length) are flattened.
 
 In a search over two domains X holds held-out target rows only: see `sktgdp.model_selection`.
 """
