@@ -91,13 +91,14 @@ def read_table(path: Path, columns: Sequence[str], index: str | int) -> Any:
 
 def statements_of(frame: Any) -> list[list[str]]:
     """The names in the column ``scp_codes``, a dictionary of likelihoods written as text."""
-    statements = []
-    for row, text in frame["scp_codes"].items():
+    column = frame["scp_codes"]
+    parsed = {}
+    for row, text in column.drop_duplicates().items():
         try:
-            statements.append([str(code) for code in dict(ast.literal_eval(text))])
+            parsed[text] = [str(code) for code in dict(ast.literal_eval(text))]
         except (ValueError, SyntaxError, TypeError) as error:
             raise ValueError(f"scp_codes of record {row} is no dictionary: {text!r}") from error
-    return statements
+    return [parsed[text] for text in column]
 
 
 def _check(task: str, sampling_rate: int) -> None:

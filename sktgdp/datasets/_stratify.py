@@ -112,7 +112,7 @@ def _deal(Y: NDArray[np.bool_], shares: NDArray[np.float64], rng: np.random.Rand
 def _even_out(
     part: NDArray[np.int64], Y: NDArray[np.bool_], lacks: NDArray[np.float64], order: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Exchange rows between parts for as long as that brings the counts nearer to the shares, in squares.
+    """Exchange rows between parts for as long as that brings the counts nearer to the shares.
 
     Dealing out the rarest label first leaves what it cannot mend to the common ones, dealt out last. Rows of
     one kind have the same labels; a row is exchanged for one of another kind, or for nothing.
@@ -121,14 +121,13 @@ def _even_out(
     kind = kind.reshape(-1)  # NumPy 2.0 shapes it otherwise
     common = np.argsort(-n_rows, kind="stable")[:MAX_KINDS]
     labels = np.vstack([kinds[common], np.zeros(Y.shape[1])])  # the last kind is nothing
-    cost = np.square(labels).sum(1)[:, None] + np.square(labels).sum(1) - 2.0 * labels @ labels.T
     parts = range(len(lacks))
     stock = [[list(order[(kind[order] == c) & (part[order] == p)]) for c in common] for p in parts]
     changed = True
     while changed:
         changed = False
         for a, b in combinations(parts, 2):
-            while pair := _best_exchange(labels @ (lacks[b] - lacks[a]), cost, stock[a], stock[b]):
+            while pair := _best_exchange(labels, lacks[a], lacks[b], stock[a], stock[b]):
                 changed = True
                 for which, giver, taker in ((pair[0], a, b), (pair[1], b, a)):
                     lacks[giver] += labels[which]
@@ -141,11 +140,22 @@ def _even_out(
 
 
 def _best_exchange(
-    use: NDArray[np.float64], cost: NDArray[np.float64], first: list[list[int]], second: list[list[int]]
+    labels: NDArray[np.float64],
+    lacks: NDArray[np.float64],
+    others: NDArray[np.float64],
+    stock: list[list[int]],
+    theirs: list[list[int]],
 ) -> tuple[int, int] | None:
-    """Kinds to give from the first part and from the second, if any exchange is a gain."""
-    gain = use[:, None] - use - cost
-    gain[[i for i, rows in enumerate(first) if not rows]] = -np.inf
-    gain[:, [i for i, rows in enumerate(second) if not rows]] = -np.inf
+    """Kinds to give from one part and to take from another, if any exchange lowers the sum of fourth powers.
+
+    Fourth powers, not squares, so that one count that is off by more than a row weighs more than many within
+    it.
+    """
+    now = lacks**4 + others**4
+    given = now - (lacks + 1.0) ** 4 - (others - 1.0) ** 4  # gain for each label that is given and not taken
+    taken = now - (lacks - 1.0) ** 4 - (others + 1.0) ** 4
+    gain = (labels @ given)[:, None] + labels @ taken - (labels * (given + taken)) @ labels.T
+    gain[[i for i, rows in enumerate(stock) if not rows]] = -np.inf
+    gain[:, [i for i, rows in enumerate(theirs) if not rows]] = -np.inf
     give, take = np.unravel_index(np.argmax(gain), gain.shape)
-    return (int(give), int(take)) if gain[give, take] > 1e-9 else None
+    return (int(give), int(take)) if gain[give, take] > 1e-6 else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import warnings
 from collections.abc import Sequence
 from fractions import Fraction
 from math import isfinite
@@ -168,7 +169,8 @@ def read_signals(header: Header, leads: Sequence[str]) -> NDArray[np.float64]:
     """
     wfdb = require("wfdb", "reading WFDB records")
     try:
-        with np.errstate(all="ignore"):  # a gain of zero shows as samples that are not finite
+        with warnings.catch_warnings():  # what they warn of shows below, as samples that are not finite
+            warnings.simplefilter("ignore")
             record = wfdb.rdrecord(str(header.path.absolute()))
     except Exception as error:  # the library meets damage with whatever its parser runs into
         raise RecordError(header.path, f"it cannot be read ({type(error).__name__}: {error})") from error
