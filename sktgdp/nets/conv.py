@@ -9,8 +9,9 @@ rounds the length up, and the way back cuts what was added.
   (Perez et al. 2018, "FiLM"). Levels are ``stride`` samples apart, so that twice the channels on a level
   cost no more time than on the level above, and most parameters lie where the series is short.
 - Log guidance and domain logits: a short stem of strided convolutions, then a perceptron, as in the paper
-  (Ouyang et al. 2024, Appendix C). The perceptron sees the mean over time of every stage, which is all there
-  is to know of a stationary series, and the last stage as it is, for series with a beginning and an end.
+  (Ouyang et al. 2024, Section 4.2). The perceptron sees the mean over time of every stage and the logarithm
+  of its mean square, which tell spectra apart, and the last stage as it is, for series with a beginning and
+  an end.
   SiLU is smooth: the guidance is used through its gradient in x, and trained through it.
 """
 
@@ -32,6 +33,8 @@ __all__ = ["DomainConv", "GuidanceConv", "ScoreConv"]
 CONDITION_WIDTH = 64
 # The stem goes on until a series is no longer than this.
 FEW_SAMPLES = 4
+# Added to the power of a channel, whose logarithm stays finite, and so do its derivatives.
+LEAST_POWER = 1e-3
 
 
 def _channels(event_shape: tuple[int, ...]) -> int:
@@ -146,7 +149,8 @@ class _Stem(nn.Module):
     channels : sequence of int
         Of the stages; the last repeats until the series is short.
     stride : int
-        Kernels are twice as long, less one, so that they overlap.
+        Kernels are twice as long, less one, so that they overlap; the first, which sees the series itself,
+        is longer, to tell frequencies apart.
     process : VPProcess or None
         Gives the time; None for a stem without time.
     """
@@ -166,22 +170,24 @@ class _Stem(nn.Module):
         while length > FEW_SAMPLES or len(widths) == 1:
             widths.append(channels[min(len(widths), len(channels)) - 1])
             length = -(-length // stride)
-        self.size = sum(widths[1:]) + widths[-1] * length
+        self.size = 2 * sum(widths[1:]) + widths[-1] * length
         self.condition = None if process is None else _Condition(n_labels, process, TIME_WIDTH)
+        half = [2 * stride - 1] + [stride - 1] * (len(widths) - 2)
         self.stages = nn.ModuleList(
-            nn.Conv1d(a, b, 2 * stride - 1, stride, padding=stride - 1) for a, b in pairwise(widths)
+            nn.Conv1d(a, b, 2 * reach + 1, stride, padding=reach)
+            for (a, b), reach in zip(pairwise(widths), half, strict=True)
         )
         shifted = widths[1:] if process is not None else []
         self.shifts = nn.ModuleList(nn.Linear(TIME_WIDTH, b, bias=False) for b in shifted)
 
     def forward(self, x: Tensor, t: Tensor | None, y: Tensor | None) -> Tensor:
-        """Mean over time of every stage, and the last one as it is."""
+        """Mean and power of every stage, and the last one as it is."""
         condition = None if self.condition is None else self.condition(t, y)
         features = []
         for i, stage in enumerate(self.stages):
             x = stage(x)
             x = silu(x if condition is None else x + self.shifts[i](condition).unsqueeze(2))
-            features.append(x.mean(2))
+            features += [x.mean(2), torch.log(x.square().mean(2) + LEAST_POWER)]
         return torch.cat([*features, x.flatten(1)], dim=1)
 
 
@@ -206,7 +212,7 @@ class GuidanceConv(nn.Module):
         n_labels: int,
         process: VPProcess,
         hidden_sizes: Sequence[int] = (48, 48),
-        channels: Sequence[int] = (16, 16, 32),
+        channels: Sequence[int] = (16, 16, 24),
         stride: int = 4,
     ) -> None:
         super().__init__()
