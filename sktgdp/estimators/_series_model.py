@@ -154,9 +154,10 @@ class SeriesModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierM
 
     # Training ---------------------------------------------------------------------------------------
     def _labelled(self, x: Tensor, codes: NDArray[np.float32], weight: Floats) -> LabelledSeries:
-        """Rows on the device, their weights of mean 1."""
-        tensors = (x, torch.from_numpy(codes), torch.from_numpy(weight / weight.mean()).float())
-        return LabelledSeries(*(tensor.to(self.device_) for tensor in tensors))
+        """Rows on the network's device and in its precision, their weights of mean 1."""
+        tensors = (x, torch.from_numpy(codes), torch.from_numpy(weight / weight.mean()))
+        like = next(self.network_.parameters())
+        return LabelledSeries(*(tensor.to(like) for tensor in tensors))
 
     def _train(
         self,
@@ -192,10 +193,11 @@ class SeriesModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierM
     def _by_window(self, X: Any, function: Callable[[Tensor], Tensor]) -> Floats:
         """Values of a function of (batch, channels, window), shape (n, n_windows, n_values)."""
         x = self._series_as_fitted(X)
-        window, values = self.window_ or x.shape[2], []
+        window, like = self.window_ or x.shape[2], next(self.network_.parameters())
+        values = []
         with torch.no_grad():
             for part in gen_batches(len(x), EVALUATION_CHUNK):
-                windows = windows_of(x[part].to(self.device_), window)
+                windows = windows_of(x[part].to(like), window)
                 of_part = function(windows.flatten(0, 1)).double().cpu().numpy()
                 values.append(of_part.reshape(*windows.shape[:2], -1))
         return np.concatenate(values)

@@ -192,7 +192,7 @@ class SeriesClassifier(SeriesModel):
         make = NETWORKS[self.module] if isinstance(self.module, str) else self.module
         seed = draw_seed(self.random_state)
         with seeded(seed, self.device_):
-            self.network_ = make(rows.shape[1], self.labels_.n_labels)
+            self.network_ = make(rows.shape[1], self.labels_.n_labels).to(self.device_)
         data = self._labelled(self.units_(rows), self.labels_.encode(labels), weight)
         self._train(data, TrainingSettings(self.max_steps, self.lr, self.weight_decay), seed, "classifier")
         self.network_.eval().requires_grad_(False)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sktgdp import DiffusionGenerator, DomainClassifier, TGDPGenerator
+from sktgdp.nets import XResNet1d
 
 Floats = NDArray[np.float64]
 
@@ -15,6 +16,23 @@ Floats = NDArray[np.float64]
 TINY = {"max_steps": 2, "batch_size": 16, "random_state": 0}
 TINY_NETWORK = {**TINY, "hidden_sizes": (8, 8)}
 TINY_RATIO = {"max_steps": 2, "n_folds": 2, "batch_size": 16, "hidden_sizes": (8,)}
+
+
+def tiny_xresnet(n_channels: int, n_outputs: int) -> XResNet1d:
+    """A network of one block; in double precision rows do not depend on their batch, to rounding."""
+    sizes = {"layers": (1,), "widths": (8,), "stem_widths": (8,), "head_widths": ()}
+    return XResNet1d(n_channels, n_outputs, expansion=1, dropout=0.0, **sizes).double()
+
+
+# just enough for classes that lie apart
+TINY_SERIES = {
+    "module": tiny_xresnet,
+    "max_steps": 20,
+    "batch_size": 64,
+    "lr": 0.06,
+    "early_stopping": False,
+    "random_state": 0,
+}
 
 
 def tiny_tgdp(**params: Any) -> TGDPGenerator:
