@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,7 +24,7 @@ from sktgdp.process import VPProcess
 INTRODUCTION = """\
 The score network of the ECG experiment at its published width: 8 leads of 1,000 samples, 71 labels,
 256 channels (512 in the state-space layers), state 64, bidirectional. Everything but the kernels of the
-state-space layers is the same network in every row.
+state-space layers is the same network in every row. The published network has 36 equal blocks.
 
 - **S4D**: `sktgdp.nets.DiagonalSSM`, the package's layer.
 - **S4, plain**: the diagonal plus low-rank layer (HiPPO-LegS) of the publication, every Cauchy product a
@@ -35,8 +35,8 @@ state-space layers is the same network in every row.
 A step is forward, loss, backward, clipping and Adam; a figure is the least of {repeats} on {threads}
 thread(s), in a process of its own. *Recomputed*: blocks are computed again for the gradient
 (`checkpoint=True`). Where other work shares the machine, processor seconds are the steadier measure. Peak
-memory is that of the whole process, torch itself included. No compiled Cauchy extension and no GPU was
-measured."""
+memory is that of the whole process, torch and the allocator's slack included. No compiled
+Cauchy extension and no GPU was measured."""
 
 Measure = Callable[..., dict[str, float]]
 KERNELS: dict[str, Callable[[int, int, int], nn.Module]] = {
@@ -126,22 +126,16 @@ def call(measure: Measure, *args: Any) -> dict[str, float]:
     return measure(*args)
 
 
-def compare(measure: Measure, cases: Sequence[Case], repeats: int, threads: int, *, fresh: bool) -> str:
-    """A table of the cases; the first of every batch size is S4D, which the others are set against."""
-    rows, ours = [], {}
-    for case in cases:
-        result = (alone if fresh else call)(measure, case, repeats, threads)
-        ours.setdefault(case.batch_size, result)
-        ratio = {name: ours[case.batch_size][name] / result[name] for name in ("wall", "processor")}
-        size, recomputed = f"{result['n_parameters'] / 1e6:.2f}", "yes" if case.checkpoint else "no"
-        rows.append([
-            case.kernel, case.batch_size, recomputed, size, number(result["wall"]),
-            number(result["processor"]), f"{ratio['wall']:.2f}", f"{ratio['processor']:.2f}",
-            f"{result['peak']:.2f}",
-        ])  # fmt: skip
-    header = ["layers", "batch", "recomputed", "parameters, millions", "wall, s", "processor, s",
-              "S4D over this, wall", "processor", "peak, GiB"]  # fmt: skip
-    return table(header, rows)
+HEADER = ("layers", "batch", "recomputed", "parameters, millions", "wall, s", "processor, s",
+          "S4D over this, wall", "S4D over this, processor", "peak, GiB")  # fmt: skip
+
+
+def row(case: Case, result: dict[str, float], ours: dict[str, float]) -> list[Any]:
+    """A line of a table; ``ours`` is S4D's result at the same batch size."""
+    ratios = [f"{ours[name] / result[name]:.2f}" for name in ("wall", "processor")]
+    seconds = [number(result[name]) for name in ("wall", "processor")]
+    size, recomputed = f"{result['n_parameters'] / 1e6:.2f}", "yes" if case.checkpoint else "no"
+    return [case.kernel, case.batch_size, recomputed, size, *seconds, *ratios, f"{result['peak']:.2f}"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -185,7 +179,11 @@ def run(args: argparse.Namespace) -> None:
     introduction = INTRODUCTION.format(repeats=repeats, threads=args.threads)
     path = args.out / "benchmarks" / "s4.md" if args.out else None
     page = Page(path, "State-space layers: S4D beside S4", introduction, list(parts))
+    run_alone = call if args.quick else alone
     for name in args.part or parts:
         heading, measure, cases = parts[name]
-        rows = compare(measure, cases, repeats, args.threads, fresh=not args.quick)
-        page.put(name, heading, rows, stamp(args.command))
+        rows, ours = [], {}
+        for case in cases:  # the first of every batch size is S4D
+            result = run_alone(measure, case, repeats, args.threads)
+            rows.append(row(case, result, ours.setdefault(case.batch_size, result)))
+            page.put(name, heading, table(HEADER, rows), stamp(args.command))
