@@ -10,7 +10,9 @@ BENCHMARKS = {
     "gaussian_mixture": "the paper's simulation: vanilla, fine-tuned and TGDP against the exact answer",
     "heart_disease": "two hospitals: does augmentation with generated rows help a classifier?",
     "overlap": "the rule for the weights of the regularisers, over data sets of every overlap",
+    "ford": "engine noise, FordA to FordB: does augmentation with generated spectra help a classifier?",
     "search": "what a grid search costs with memory=, beside its target-side fits",
     "s4": "one optimiser step of the ECG score network, S4D layers beside S4's",
+    "ecg": "12-lead ECG: the paper's Tables 2 and 3, on its data or on small open collections",
     "metrics": "speed and memory of the metrics beside the usual implementations",
 }

@@ -16,6 +16,7 @@ from benchmarks._cache import RunCache
 from benchmarks._data import HEART_CODES, load_shift, snap_heart, source_key
 from benchmarks._report import Page, number, plus_minus, shown_command, table
 from benchmarks._trials import run_all
+from benchmarks.ford import ford_shift, log_spectra
 
 
 @pytest.fixture(autouse=True)
@@ -180,6 +181,38 @@ def test_heart_disease(tmp_path: Path) -> None:
     page = _quick("heart_disease", tmp_path, "--sizes", "30")
     for words in ("(a) target only", "(e) source + target + TGDP", "two-sample AUC", "33 more dropped"):
         assert words in page
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_ford(tmp_path: Path) -> None:
+    page = _quick("ford", tmp_path, "--sizes", "20", "--protocols", "noisy")
+    for words in ("(a) target only", "(e) TGDP, n = 20", "two-sample AUC", "With all target rows"):
+        assert words in page
+    lines = (tmp_path / "docs" / "benchmarks" / "ford_noisy.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "n_target,seed,rows,what,value"
+    assert any(line.startswith("20,200,(b) source only,forest,0.") for line in lines)
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_ford_draws_are_balanced_and_hold_the_others_out() -> None:
+    noisy, archive = (ford_shift(20, 1, protocol) for protocol in ("noisy", "archive"))
+    assert (noisy.X_src.shape, noisy.X_tgt.shape, noisy.X_test.shape) == ((4921, 8), (20, 8), (790, 8))
+    assert archive.X_test.shape == (810, 8)
+    assert (noisy.y_tgt == 1).sum() == (archive.y_tgt == 1).sum() == 10
+    held_out = {tuple(row) for row in noisy.X_test}
+    assert held_out.isdisjoint({tuple(row) for row in noisy.X_tgt})
+    assert held_out < {tuple(row) for row in archive.X_test}
+
+
+def test_log_spectra_find_the_frequency_and_the_power() -> None:
+    t = np.arange(500)
+    series = np.sin(2 * np.pi * np.array([[0.0203], [0.1003], [0.4]]) * t)
+    bands = log_spectra(series)
+    assert bands.shape == (3, 28)
+    np.testing.assert_array_equal(bands.argmax(axis=1), [3, 16, 26])
+    # ten times the amplitude is a hundred times the power
+    loud = log_spectra(10 * series).max(axis=1) - bands.max(axis=1)
+    np.testing.assert_allclose(loud, np.log(100), rtol=1e-3)
 
 
 def test_without_data_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
