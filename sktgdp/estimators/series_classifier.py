@@ -30,6 +30,7 @@ NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {
     "small": xresnet1d_small,
     "xresnet1d50": xresnet1d50,
 }
+NEEDED_TO_FINE_TUNE = ("stem", "stages", "head", "replace_head")
 SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     **{k: BaseGenerator._training_constraints[k] for k in ("weight_decay", "device", "random_state")},
     **{k: BaseGenerator._training_constraints[k] for k in ("verbose", "callbacks")},
@@ -352,6 +353,12 @@ class FineTunedSeriesClassifier(SeriesModel):
 
     def _adopt(self, source: SeriesClassifier, labels: LabelCode) -> None:
         """Start from a copy of the source's network, in its units."""
+        lacks = [name for name in NEEDED_TO_FINE_TUNE if not hasattr(source.network_, name)]
+        if lacks:
+            raise TypeError(
+                f"The source's network, {type(source.network_).__name__}, cannot be fine-tuned: it lacks "
+                f"{lacks}. Give its class these attributes of sktgdp.nets.XResNet1d."
+            )
         self.source_classifier_, self.history_ = source, []
         self.units_, self.n_channels_ = source.units_, source.n_channels_
         self.window_, self.aggregate_ = source.window_, source.aggregate_

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
 from small_models import Floats, tiny_xresnet
-from torch import Tensor
+from torch import Tensor, nn
 
 from sktgdp import DomainClassifier, FineTunedSeriesClassifier, SeriesClassifier
 from sktgdp.estimators._series_training import LabelledSeries, _Crops, hold_out, window_starts, windows_of
@@ -331,6 +331,18 @@ def test_bad_sources(short: SeriesClassifier) -> None:
         FineTunedSeriesClassifier(FrozenEstimator(DomainClassifier())).fit(None, None, X, Y)
     with pytest.raises(ValueError, match="2 channels; the model was fitted on 1"):
         FineTunedSeriesClassifier(FrozenEstimator(short)).fit(None, None, X.repeat(2, axis=1), Y)
+
+
+def linear_network(n_channels: int, n_outputs: int) -> nn.Module:
+    """A network without an embedding."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(n_channels * LENGTH, n_outputs))
+
+
+def test_a_network_that_cannot_be_fine_tuned_still_classifies() -> None:
+    source = SeriesClassifier(linear_network, max_steps=2, random_state=0).fit(X, Y)
+    assert source.predict(X).shape == (12,)
+    with pytest.raises(TypeError, match="'replace_head'"):
+        FineTunedSeriesClassifier(FrozenEstimator(source)).fit(None, None, X, Y)
 
 
 class _Diverging(XResNet1d):
