@@ -273,4 +273,5 @@ def _key(planned: Plan, rate: float, reading: Reading) -> str:
         stats = [header.path.with_name(name).stat() for name in header.files]
         text = hashlib.sha256(header.text.encode()).hexdigest()
         records.append([str(header.path.absolute()), text, [[s.st_size, s.st_mtime_ns] for s in stats]])
-    return content_key([1, records, float(rate), list(reading.leads), reading.length])
+    length = None if reading.length is None else int(reading.length)
+    return content_key([1, records, float(rate), list(reading.leads), length])

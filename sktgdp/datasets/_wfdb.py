@@ -40,7 +40,7 @@ BYTES_PER_SAMPLE = {
     "32": Fraction(4),
     "212": Fraction(3, 2),
     **dict.fromkeys(["310", "311"], Fraction(4, 3)),
-    **dict.fromkeys(["508", "516", "524"], Fraction(0)),  # compressed: no lower bound worth the name
+    **dict.fromkeys(["508", "516", "524"], Fraction(1, 8192)),  # FLAC: at least 9 bytes for a block of 65,535
 }
 MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "nv": 1e-6, "v": 1e3}
 RATES = (1.0, 1e5)  # Hz; beyond these a header is taken to be damaged

@@ -93,6 +93,16 @@ def test_rates_without_a_small_ratio(tmp_path: Path) -> None:
         load_wfdb_records(tmp_path, leads=FEW, sampling_rate=128)
 
 
+@pytest.mark.parametrize(
+    ("n", "reason"), [("99999999999", "truncated"), ("51", "cannot be read|do not match")]
+)
+def test_compressed_records_with_fewer_samples_than_stated(tmp_path: Path, n: str, reason: str) -> None:
+    write(tmp_path / "a", signals(leads=3), FEW, fmt=["516"] * 3)
+    edit_header(tmp_path / "a", "a 3 100 50", f"a 3 100 {n}")
+    with pytest.raises(RecordError, match=reason):
+        load_wfdb_records(tmp_path, leads=FEW)
+
+
 def _mutate(text: bytes, rng: np.random.Generator) -> bytes:
     """A few bytes changed, taken away or put in."""
     mutated = bytearray(text)

@@ -13,7 +13,7 @@ from ecg_files import edit_header, signals, write
 from sktgdp.datasets import STANDARD_LEADS, RecordError, _records, load_wfdb_records
 
 
-@pytest.mark.parametrize("fmt", ["16", "24", "32", "212", "80"])
+@pytest.mark.parametrize("fmt", ["16", "24", "32", "212", "80", "516"])
 def test_round_trip_to_the_converters_resolution(tmp_path: Path, fmt: str) -> None:
     gain = 50.0 if fmt == "80" else 1000.0  # eight bits
     x = signals()
@@ -176,7 +176,7 @@ def test_cache_follows_files_and_parameters(folder: Path) -> None:
     edit_header(folder / "records" / "a", "1000.0(0)/mV", "500.0(0)/mV", 1)
     np.testing.assert_allclose(load(folder)[0, 0], 2 * after[0, 0], atol=1e-6)
     assert n_arrays(folder) == 3
-    for i, options in enumerate([{"length": 20}, {"leads": ["I"]}, {"sampling_rate": 50}]):
+    for i, options in enumerate([{"length": np.int64(20)}, {"leads": ["I"]}, {"sampling_rate": 50}]):
         load(folder, **options)
         assert n_arrays(folder) == 4 + i
     write(folder / "records" / "c", signals())
