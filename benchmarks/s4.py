@@ -32,11 +32,11 @@ state-space layers is the same network in every row. The published network has 3
 - **S4, shared**: the same kernel with one division for all its Cauchy products, conjugate pairs folded, in
   real arithmetic; a stronger reference than the plain one, written for this comparison.
 
-A step is forward, loss, backward, clipping and Adam; a figure is the least of {repeats} on {threads}
-thread(s), in a process of its own. *Recomputed*: blocks are computed again for the gradient
-(`checkpoint=True`). Where other work shares the machine, processor seconds are the steadier measure. Peak
-memory is that of the whole process, torch and the allocator's slack included. No compiled
-Cauchy extension and no GPU was measured."""
+A step is forward, loss, backward, clipping and Adam; a figure is the least of the repetitions (`--seeds`),
+in a process of its own. *Recomputed*: blocks are computed again for the gradient (`checkpoint=True`). Where
+other work shares the machine, processor seconds are the measure to compare. Peak memory is that of the whole
+process, torch and the allocator's slack included. No compiled Cauchy extension and no GPU was
+measured."""
 
 Measure = Callable[..., dict[str, float]]
 KERNELS: dict[str, Callable[[int, int, int], nn.Module]] = {
@@ -176,9 +176,8 @@ def run(args: argparse.Namespace) -> None:
             [replace(one, kernel=kernel) for kernel in KERNELS],
         ),
     }
-    introduction = INTRODUCTION.format(repeats=repeats, threads=args.threads)
     path = args.out / "benchmarks" / "s4.md" if args.out else None
-    page = Page(path, "State-space layers: S4D beside S4", introduction, list(parts))
+    page = Page(path, "State-space layers: S4D beside S4", INTRODUCTION, list(parts))
     run_alone = call if args.quick else alone
     for name in args.part or parts:
         heading, measure, cases = parts[name]
