@@ -117,7 +117,6 @@ class SeriesClassifier(SeriesModel):
     (60, 64)
     """
 
-    __metadata_request__fit: ClassVar[dict[str, Any]] = {}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SHARED_CONSTRAINTS,
         "module": [StrOptions(set(NETWORKS)), callable],
@@ -239,7 +238,7 @@ class FineTunedSeriesClassifier(SeriesModel):
     Howard & Ruder, "Universal Language Model Fine-tuning for Text Classification", 2018 (rates by layer).
     """
 
-    __metadata_request__fit: ClassVar[dict[str, Any]] = FOUR_ARRAYS
+    __metadata_request__fit: ClassVar[dict[str, str]] = FOUR_ARRAYS
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SHARED_CONSTRAINTS,
         "source_classifier": [SeriesClassifier, FrozenEstimator, None],
