@@ -120,7 +120,7 @@ class DiffusionGenerator(NetworkGenerator):
         Of the default network: for tables the hidden layers, "auto" is (128, 128, 128); for series the
         channels on each level, every level four times as coarse as the last, "auto" is (24, 48, 96, 192).
     max_steps : int or "auto", default="auto"
-        Gradient steps; "auto" is 3,000 for tables and 2,000 for series.
+        Gradient steps; "auto" is 3,000 for tables and 1,500 for series.
     batch_size : int or "auto", default="auto"
         Rows per step; may exceed the number of rows, which are then repeated with fresh noise. "auto" is 512
         for tables and 32 for series.
@@ -173,7 +173,7 @@ class DiffusionGenerator(NetworkGenerator):
 
     _by_rank: ClassVar[dict[str, ByRank]] = {
         "hidden_sizes": SCORE_SIZES,
-        "max_steps": ByRank(3000, 2000),
+        "max_steps": ByRank(3000, 1500),
         "batch_size": ByRank(512, 32),
     }
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

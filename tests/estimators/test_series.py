@@ -111,7 +111,7 @@ def test_networks_go_by_the_rank_of_the_rows() -> None:
 
 def test_defaults_of_series() -> None:
     """The numbers that the docstrings promise, for series and for tables."""
-    for shape, sizes, steps, rows in ((SHAPE, (24, 48, 96, 192), 2000, 32), ((5,), (128,) * 3, 3000, 512)):
+    for shape, sizes, steps, rows in ((SHAPE, (24, 48, 96, 192), 1500, 32), ((5,), (128,) * 3, 3000, 512)):
         model = DiffusionGenerator()
         found = [model._resolved(name, shape) for name in ("hidden_sizes", "max_steps", "batch_size")]
         assert found == [sizes, steps, rows]
