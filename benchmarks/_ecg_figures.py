@@ -62,6 +62,7 @@ def _trace(ax: Axes, window: NDArray[Any], rate: float, title: str) -> None:
     for row, lead in enumerate(STANDARD_LEADS):
         ax.plot(seconds, window[row] - APART * row, color="black", linewidth=0.7)
         ax.text(-0.03 * seconds[-1], -APART * row, lead, ha="right", va="center", fontsize=8)
+    ax.set_xticks(np.arange(0.0, seconds[-1], 1.0))
     ax.set_xticks(np.arange(0.0, seconds[-1], 0.2), minor=True)
     ax.grid(which="both", axis="x", color=PAPER, linewidth=0.5)
     ax.set(title=title, xlabel="seconds", yticks=(), xlim=(0.0, seconds[-1]))
@@ -70,7 +71,7 @@ def _trace(ax: Axes, window: NDArray[Any], rate: float, title: str) -> None:
 
 
 def draw_traces(experiment: Experiment, generators: Mapping[str, str], path: Path) -> None:
-    """One window of the held-out records and of each generator, all of the same class."""
+    """A window of the held-out records and one of each generator, drawn at random, in twelve leads."""
     shift, rng = experiment.shift, np.random.default_rng(experiment.seed)
     parts = {"held-out window": shift.X_test} | {
         title: experiment.samples(method)["X"] for method, title in generators.items()

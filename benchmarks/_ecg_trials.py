@@ -53,10 +53,10 @@ PUBLISHED_NETWORK = {"module": SSSDECG, "lr": 2e-4, "batch_size": 8, "early_stop
 CONFIGS = {
     "small": Config(
         "Brugada-HUCA → LUDB",
-        source={"max_steps": 3000, "batch_size": 64},
-        vanilla={"max_steps": 2000, "batch_size": 64},
-        fine_tuned={"max_steps": 1000, "batch_size": 64},
-        tgdp={"batch_size": 32},
+        source={"max_steps": 2500, "batch_size": 32},
+        vanilla={"max_steps": 1500, "batch_size": 32, "early_stopping": False},
+        fine_tuned={"max_steps": 1500, "batch_size": 32, "early_stopping": False},
+        tgdp={},
         classifier={"module": "small", "max_steps": 400, "batch_size": 64},
         n_synthetic=500,
     ),
