@@ -122,7 +122,7 @@ class LabelCode:
             )
         return np.eye(self.n_labels, dtype=np.float32)[np.searchsorted(self.classes, y)]
 
-    def decode(self, rows: Floats) -> NDArray[Any]:
+    def decode(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Turn encoded rows back into the user's labels, in their dtype."""
         if self.kind == "class":
             return self.classes[rows.argmax(axis=1)]

@@ -88,7 +88,7 @@ class SeriesModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierM
     window_: int | None
     aggregate_: str
     n_channels_: int | None
-    network_: nn.Module
+    network_: Any  # an nn.Module with ``embed`` and ``n_features``
     history_: list[dict[str, Any]]
     batch_size: int
     early_stopping: bool | str
