@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,10 @@ CONFIGS = {
         n_synthetic=5_000,
     ),
 }
+QUICK_NETWORKS: dict[str, dict[str, Any]] = {
+    "small": {},
+    "published": {"module": partial(SSSDECG, n_blocks=1, n_channels=8, state_size=4, label_size=4)},
+}
 QUICK_CLASSIFIER = {"module": "small", "max_steps": 5, "batch_size": 16}
 
 
@@ -89,7 +93,9 @@ class Experiment:
         config = CONFIGS[self.config]
         if not self.quick:
             return config
-        return Config(config.title, QUICK, QUICK, QUICK, QUICK_TGDP, QUICK_CLASSIFIER, n_synthetic=20)
+        tuned = {**QUICK, "max_steps": 3, "early_stopping": False}
+        scored = {**tuned, **QUICK_NETWORKS[self.config]}
+        return Config(config.title, scored, scored, tuned, QUICK_TGDP, QUICK_CLASSIFIER, n_synthetic=20)
 
     @property
     def shift(self) -> EcgShift:
@@ -183,6 +189,7 @@ class Experiment:
         if method == "transfer":
             params = {k: v for k, v in self.settings.classifier.items() if k != "module"}
             source = FrozenEstimator(self.source_classifier())
+            params |= {"head_steps": 5} if self.quick else {}
             return FineTunedSeriesClassifier(source, random_state=self.seed).set_params(**params)
         return SeriesClassifier(random_state=self.seed).set_params(**self.settings.classifier)
 
