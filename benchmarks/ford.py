@@ -229,7 +229,7 @@ def write_csv(path: Path, measured: Mapping[int, list[Record]], repeats: Sequenc
                         out.writerow([n, seed, *(key.split("|") if "|" in key else ["tgdp", key]), value])
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse._ActionsContainer) -> None:
     """Options of this benchmark."""
     parser.add_argument("--sizes", type=int, nargs="+", help=f"target rows (default: {SIZES})")
     parser.add_argument(
