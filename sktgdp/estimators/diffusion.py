@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -83,7 +83,8 @@ class NetworkGenerator(BaseGenerator):
             phase,
             valid_pools=None if valid is None else {"rows": valid},
         )
-        settings = self._training_settings(max_steps=self._resolved("max_steps", z.shape[1:]))
+        by_rank = {name: self._resolved(name, z.shape[1:]) for name in ("max_steps", "lr")}
+        settings = self._training_settings(**by_rank)
         callbacks = [*progress_callbacks(params["verbose"], phase, settings), *(params["callbacks"] or ())]
         depends_on = {name: params[name] for name in ("early_stopping", "validation_fraction")}
         depends_on |= {"batch_size": train.batch_size}
@@ -124,8 +125,10 @@ class DiffusionGenerator(NetworkGenerator):
     batch_size : int or "auto", default="auto"
         Rows per step; may exceed the number of rows, which are then repeated with fresh noise. "auto" is 512
         for tables and 32 for series.
-    lr, weight_decay : float, default=0.003, 0.0001
-        Of AdamW, with warm-up and cosine decay.
+    lr : float or "auto", default="auto"
+        Highest rate of AdamW, with warm-up and cosine decay; "auto" is 0.003 for tables and 0.001 for series,
+        whose networks a single outlying batch can put out of action at the higher rate.
+    weight_decay : float, default=0.0001
     ema_decay : float, default=0.995
         Of the moving average of the weights that is kept.
     early_stopping : bool or "auto", default="auto"
@@ -174,6 +177,7 @@ class DiffusionGenerator(NetworkGenerator):
     _by_rank: ClassVar[dict[str, ByRank]] = {
         "hidden_sizes": SCORE_SIZES,
         "max_steps": ByRank(3000, 1500),
+        "lr": ByRank(3e-3, 1e-3),
         "batch_size": ByRank(512, 32),
     }
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -182,6 +186,7 @@ class DiffusionGenerator(NetworkGenerator):
         "module": [callable, None],
         "hidden_sizes": ["array-like", tuple, StrOptions({"auto"})],
         "max_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "transformer": [StrOptions({"auto"}), HasMethods(["fit_transform", "inverse_transform"])],
     }
 
@@ -192,7 +197,7 @@ class DiffusionGenerator(NetworkGenerator):
         hidden_sizes: Sequence[int] | str = "auto",
         max_steps: int | str = "auto",
         batch_size: int | str = "auto",
-        lr: float = 3e-3,
+        lr: float | str = "auto",
         weight_decay: float = 1e-4,
         ema_decay: float = 0.995,
         early_stopping: bool | str = "auto",
