@@ -251,6 +251,6 @@ def test_default_rate_survives_outlying_series() -> None:
     rng = np.random.default_rng(0)
     waves = np.sin(np.arange(32) / 4 + rng.uniform(0, 6, (200, 1)))[:, None]
     X = waves * np.exp(rng.normal(0, 1, (200, 1, 1)))
-    model = DiffusionGenerator(hidden_sizes=(16, 32), max_steps=300, early_stopping=False, random_state=0).fit(X)
-    losses = [row["train_score"] for row in model.history_]
+    model = DiffusionGenerator(hidden_sizes=(16, 32), max_steps=300, early_stopping=False, random_state=0)
+    losses = [row["train_score"] for row in model.fit(X).history_]
     assert losses[-1] < 0.7 * losses[0]
