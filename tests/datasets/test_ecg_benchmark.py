@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ecg_files import write
+from skorch.callbacks import Callback
 
 from benchmarks.__main__ import main
 from benchmarks._ecg_data import heart_axis, load_published, load_small
+from sktgdp import DiffusionGenerator
 from sktgdp.datasets import STANDARD_LEADS
 
 CLASSES = ["NORM", "AFIB", "1AVB", "CLBBB", "CRBBB", "PAC", "PVC", "STD_", "STE_"]
@@ -97,3 +99,24 @@ def test_small_from_records_to_tables(tmp_path: Path) -> None:
     assert main(["ecg", "--config", "small", "--quick", *out]) == 0
     page = (tmp_path / "docs" / "benchmarks" / "ecg.md").read_text(encoding="utf-8")
     assert "171 held-out records" in page
+
+
+class _StopAfter(Callback):
+    """End a training early, on the schedule of a long one."""
+
+    def __init__(self, n_epochs: int) -> None:
+        self.n_epochs = n_epochs
+
+    def on_epoch_end(self, net: object, **kwargs: object) -> None:
+        if len(net.history) >= self.n_epochs:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("data_dir")
+def test_source_network_survives_artefacts() -> None:
+    """At a rate of 0.003 a batch with artefacts ends all learning within 150 steps, at a loss of 0.27."""
+    shift, stop = load_small(0), _StopAfter(6)
+    model = DiffusionGenerator(max_steps=2500, early_stopping=False, random_state=0, callbacks=[stop])
+    losses = [row["train_score"] for row in model.fit(shift.X_src, shift.y_src).history_]
+    assert losses[-1] < 0.15
