@@ -12,6 +12,8 @@ SHELL := bash
 PYTHON ?= python3
 VENV = .venv
 ARGS ?=
+# Test processes, one thread each. One file stays in one process: its fits are fixtures that tests share.
+PARALLEL ?= -n auto --maxprocesses 8 --dist loadfile
 PY := $(VENV)/bin/python
 
 # Small networks gain little from a second thread, and lose a factor of twenty with it where cores are shared.
@@ -56,14 +58,14 @@ $(VENV)/.runtime: pyproject.toml constraints.txt | $(PY)
 
 $(VENV)/.dev: $(VENV)/.runtime
 	@echo "Installing the development tools"
-	@$(PIP_INSTALL) -e ".[dev,plot,pandas,timeseries]" | $(SHOW)
+	@$(PIP_INSTALL) -e ".[dev,plot,pandas,timeseries,cli]" | $(SHOW)
 	@touch $@
 
 demo: $(VENV)/.runtime
 	$(PY) -u examples/demo.py $(ARGS)
 
 test: $(VENV)/.dev
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest $(PARALLEL) $(ARGS)
 
 test-slow: $(VENV)/.dev
 	$(PY) -m pytest -m slow $(ARGS)
