@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -20,22 +20,21 @@ from torch import Tensor
 from sktgdp.estimators._defaults import ByRank, is_series, parts_of
 from sktgdp.estimators._domains import Floats, InputForm, rows_as_fitted
 from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
-from sktgdp.estimators._memory import draw_seed
+from sktgdp.estimators._sampling import SamplingMixin
 from sktgdp.estimators._training import TrainingSettings
 from sktgdp.estimators._units import to_units
 from sktgdp.guidance import TimeFunction
 from sktgdp.likelihood import log_density
 from sktgdp.process import VPProcess
-from sktgdp.solvers import SOLVERS, sample
+from sktgdp.solvers import SOLVERS
 
 __all__ = ["BaseGenerator"]
 
 # Rows of tables, or numbers in the rows of series, that go through a network together.
-SAMPLE_CHUNK = {"rows": 16_384, "coordinates": 2**19}
 DENSITY_CHUNK = {"rows": 1_024, "coordinates": 2**17}
 
 
-class BaseGenerator(BaseEstimator):
+class BaseGenerator(SamplingMixin, BaseEstimator):
     """Sampling and densities over a noise prediction in transformed units.
 
     A subclass sets ``process_``, ``transformer_``, ``latent_shape_`` (of a row in the transformer's units),
@@ -47,18 +46,8 @@ class BaseGenerator(BaseEstimator):
     _fitted_attribute: ClassVar[str]
     _by_rank: ClassVar[dict[str, ByRank]] = {}  # what "auto" stands for, by parameter
 
-    process_: VPProcess
-    transformer_: Any
-    latent_shape_: tuple[int, ...]
-    form_: InputForm
-    labels_: LabelCode
-    prior_: LabelPrior | None
-    device_: torch.device
     fit_time_: dict[str, float]
     history_: list[dict[str, Any]]
-    solver: str
-    n_steps: int
-    random_state: Any
     verbose: int
 
     _training_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -98,129 +87,9 @@ class BaseGenerator(BaseEstimator):
         yield
         self.fit_time_[name] = time.perf_counter() - start
 
-    def noise_model(self, y: Tensor | None = None) -> TimeFunction:
-        """Noise prediction of the fitted domain, in the units of ``transformer_``.
-
-        Parameters
-        ----------
-        y : Tensor of shape (batch, n_labels), optional
-            Encoded labels; None for a model fitted without.
-
-        Returns
-        -------
-        callable (x_t, t) -> eps
-            ``x_t`` of shape (batch, *event), ``t`` of shape () or (batch,).
-        """
-        raise TypeError(f"{type(self).__name__} gives no noise model; use one of its subclasses.")
-
     def __sklearn_is_fitted__(self) -> bool:
         # what a fit that was refused leaves behind does not count
         return hasattr(self, self._fitted_attribute)
-
-    def _start_numbers(
-        self, n_samples: Any, random_state: Any
-    ) -> tuple[np.random.Generator, torch.Generator]:
-        if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or int(n_samples) < 1:
-            raise ValueError(f"n_samples must be an integer of at least 1; got {n_samples!r}.")
-        seed = draw_seed(self.random_state if random_state is None else random_state)
-        return np.random.default_rng([seed, 1]), torch.Generator().manual_seed(seed)
-
-    def sample(
-        self,
-        n_samples: int = 1,
-        y: Any = None,
-        *,
-        random_state: Any = None,
-        n_steps: int | None = None,
-        solver: str | None = None,
-    ) -> tuple[Any, NDArray[Any] | None]:
-        """Draw rows of the fitted domain.
-
-        Parameters
-        ----------
-        n_samples : int
-            Number of rows, at least 1.
-        y : None, one label, or array-like of n_samples labels
-            Labels to condition on; None draws them with the frequencies of the fitted domain. For a
-            multi-label model one label is a vector of length k, and many are (n_samples, k).
-        random_state : int, RandomState, Generator or None
-            None falls back on the estimator's own: an integer there gives the same rows at every call.
-        n_steps : int, optional
-            Solver steps; more are slower and closer to the model's law.
-        solver : str, optional
-            A key of `sktgdp.solvers.SOLVERS`.
-
-        Returns
-        -------
-        X : array or frame of shape (n_samples, ...)
-            Rows in the form and units of those that were fitted.
-        y : ndarray of shape (n_samples,) or (n_samples, k), or None
-            Labels, None for a model fitted without.
-        """
-        check_is_fitted(self)
-        rng, generator = self._start_numbers(n_samples, random_state)
-        codes = self.labels_.for_sampling(y, n_samples, self.prior_, rng)
-        method = self.solver if solver is None else solver
-        z = self._draw(n_samples, codes, generator, method, self.n_steps if n_steps is None else n_steps)
-        X = self.transformer_.inverse_transform(z)
-        return self.form_.restore(X), None if codes is None else self.labels_.decode(codes)
-
-    def _draw(
-        self, n_samples: int, codes: Any, generator: torch.Generator, solver: str, n_steps: int
-    ) -> Floats:
-        """Draw rows in the units of ``transformer_``, given encoded labels if there are any."""
-        noise = torch.randn((n_samples, *self.latent_shape_), generator=generator)
-        parts = []
-        for at in parts_of(n_samples, self.latent_shape_, **SAMPLE_CHUNK):
-            model = self.noise_model(None if codes is None else torch.from_numpy(codes[at]).to(self.device_))
-            x_0 = sample(
-                model,
-                noise[at].to(self.device_),
-                process=self.process_,
-                solver=solver,
-                n_steps=n_steps,
-                generator=generator,
-            )
-            parts.append(x_0.cpu())
-        z = torch.cat(parts).double().numpy()
-        if not np.isfinite(z).all():
-            raise FloatingPointError(
-                "The sampler gave non-finite rows: the fit has diverged. Look at `history_`, scale the "
-                "features, or lower `lr`."
-            )
-        return z
-
-    def sample_batches(
-        self,
-        n_samples: int,
-        y: Any = None,
-        *,
-        batch_size: int = 10_000,
-        random_state: Any = None,
-        **options: Any,
-    ) -> Iterator[tuple[Any, NDArray[Any] | None]]:
-        """Draw ``n_samples`` rows in batches, each an independent call of `sample`.
-
-        Parameters
-        ----------
-        n_samples, y, random_state, **options
-            As for `sample`.
-        batch_size : int
-            Rows per batch; the last may be shorter.
-
-        Yields
-        ------
-        X, y
-        """
-        check_is_fitted(self)
-        rng, _ = self._start_numbers(n_samples, random_state)
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
-        one_label = self.labels_.is_one(y, n_samples)
-        for start in range(0, n_samples, batch_size):
-            size = min(batch_size, n_samples - start)
-            labels = y if one_label else np.asarray(y)[start : start + size]
-            yield self.sample(size, labels, random_state=rng, **options)
 
     def score_samples(self, X: ArrayLike, y: Any = None) -> Floats:
         """Natural logarithm of the density of rows, per unit of the user's own features.

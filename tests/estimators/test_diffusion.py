@@ -17,7 +17,7 @@ from small_models import TINY, TINY_NETWORK, Shift
 from torch import Tensor, nn
 
 from sktgdp import DiffusionGenerator
-from sktgdp.estimators import _base
+from sktgdp.estimators import _base, _sampling
 from sktgdp.oracles import GaussianMixture, paper_mixture_shift
 from sktgdp.preprocessing import RowStandardizer
 from sktgdp.process import VPProcess
@@ -265,7 +265,7 @@ def test_chunks_do_not_show(gaussian: DiffusionGenerator, monkeypatch: pytest.Mo
     """Rows are drawn in chunks that fit into memory; the seed decides them, not the chunks."""
     whole, _ = gaussian.sample(10, random_state=0)
     density = gaussian.score_samples(whole)
-    monkeypatch.setitem(_base.SAMPLE_CHUNK, "rows", 3)
+    monkeypatch.setitem(_sampling.SAMPLE_CHUNK, "rows", 3)
     monkeypatch.setitem(_base.DENSITY_CHUNK, "rows", 4)
     np.testing.assert_allclose(gaussian.sample(10, random_state=0)[0], whole, rtol=1e-4)
     np.testing.assert_allclose(gaussian.score_samples(whole), density, rtol=1e-9)
