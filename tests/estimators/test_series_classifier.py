@@ -12,7 +12,7 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
-from small_models import Floats, tiny_xresnet
+from small_models import Floats, TinyXResNet
 from torch import Tensor, nn
 
 from sktgdp import DomainClassifier, FineTunedSeriesClassifier, SeriesClassifier
@@ -22,7 +22,7 @@ from sktgdp.nets import XResNet1d, xresnet1d_small
 
 LENGTH = 64
 NETWORK = partial(xresnet1d_small, width=8)
-SHORT = {"module": tiny_xresnet, "max_steps": 3, "random_state": 0}
+SHORT = {"module": TinyXResNet, "max_steps": 3, "random_state": 0}
 Labels = np.ndarray
 
 
@@ -190,7 +190,7 @@ def test_weights_move_the_odds() -> None:
     """Noise that tells nothing: the probability of a class is its share of the weight."""
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((200, 1, 8)), np.arange(200) % 2
-    model = SeriesClassifier(tiny_xresnet, max_steps=60, early_stopping=True, random_state=0)
+    model = SeriesClassifier(TinyXResNet, max_steps=60, early_stopping=True, random_state=0)
     model.fit(X, y, sample_weight=np.where(y, 4.0, 1.0))
     assert model.predict_proba(rng.standard_normal((200, 1, 8)))[:, 1].mean() == pytest.approx(0.8, abs=0.1)
 
