@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sktgdp.estimators._training import TrainingSettings
+from sktgdp.estimators._settings import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py") if path.stem != "demo")

@@ -21,7 +21,7 @@ from sktgdp.estimators._defaults import ByRank, is_series, parts_of
 from sktgdp.estimators._domains import Floats, InputForm, rows_as_fitted
 from sktgdp.estimators._labels import check_labels
 from sktgdp.estimators._sampling import SamplingMixin
-from sktgdp.estimators._training import TrainingSettings
+from sktgdp.estimators._settings import TrainingSettings
 from sktgdp.estimators._units import to_units
 from sktgdp.likelihood import log_density
 from sktgdp.solvers import SOLVERS

@@ -17,7 +17,8 @@ from sktgdp.estimators._domains import Floats
 from sktgdp.estimators._objectives import Guidance, NoisedDomain
 from sktgdp.estimators._overlap import resolution
 from sktgdp.estimators._progress import progress_callbacks
-from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, TrainingSettings, train_network
+from sktgdp.estimators._settings import TrainingSettings
+from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, train_network
 from sktgdp.estimators.density_ratio import DomainClassifier, folds
 from sktgdp.estimators.diffusion import FEW_ROWS
 from sktgdp.nets import MeanOf

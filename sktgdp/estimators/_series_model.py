@@ -23,7 +23,7 @@ from sktgdp.estimators._series_training import (
     train_series_network,
     windows_of,
 )
-from sktgdp.estimators._training import TrainingSettings
+from sktgdp.estimators._settings import TrainingSettings
 
 __all__ = ["SeriesModel", "SeriesUnits", "check_classes"]
 

@@ -26,7 +26,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.optim.lr_scheduler import OneCycleLR
 
 from sktgdp.estimators._batches import Pool
-from sktgdp.estimators._training import TrainingSettings
+from sktgdp.estimators._settings import TrainingSettings
 
 __all__ = [
     "LabelledSeries",

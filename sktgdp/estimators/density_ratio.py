@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._batches import Pool
 from sktgdp.estimators._defaults import DOMAIN_NETWORK, DOMAIN_SIZES, ByRank, is_series, parts_of
+from sktgdp.estimators._devices import resolve_device
 from sktgdp.estimators._domains import (
     FOUR_ARRAYS,
     Floats,
@@ -34,7 +35,8 @@ from sktgdp.estimators._domains import (
 from sktgdp.estimators._labels import LabelCode, check_labels
 from sktgdp.estimators._memory import draw_seed
 from sktgdp.estimators._objectives import CleanDomain
-from sktgdp.estimators._training import TrainingProblem, TrainingSettings, resolve_device, train_network
+from sktgdp.estimators._settings import TrainingSettings
+from sktgdp.estimators._training import TrainingProblem, train_network
 from sktgdp.estimators._units import fit_units, to_units
 from sktgdp.process import VPProcess
 

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._batches import Pool
 from sktgdp.estimators._defaults import SCORE_NETWORK, SCORE_SIZES, ByRank
+from sktgdp.estimators._devices import resolve_device
 from sktgdp.estimators._domains import Floats, InputForm, check_rows
 from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
 from sktgdp.estimators._memory import FitMemory
 from sktgdp.estimators._objectives import Denoising
 from sktgdp.estimators._progress import progress_callbacks
-from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, resolve_device, train_network
+from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, train_network
 from sktgdp.estimators._units import fit_units
 from sktgdp.guidance import TimeFunction
 from sktgdp.nets import AnyPrecision

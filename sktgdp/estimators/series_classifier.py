@@ -16,12 +16,13 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import nn
 
 from sktgdp.estimators._base import BaseGenerator
+from sktgdp.estimators._devices import resolve_device
 from sktgdp.estimators._domains import FOUR_ARRAYS, split_domains
 from sktgdp.estimators._labels import LabelCode
 from sktgdp.estimators._memory import draw_seed
 from sktgdp.estimators._series_model import SeriesModel, SeriesUnits, check_classes
 from sktgdp.estimators._series_training import LabelledSeries, seeded
-from sktgdp.estimators._training import TrainingSettings, resolve_device
+from sktgdp.estimators._settings import TrainingSettings
 from sktgdp.nets import xresnet1d50, xresnet1d_small
 
 __all__ = ["FineTunedSeriesClassifier", "SeriesClassifier"]

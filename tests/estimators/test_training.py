@@ -15,14 +15,10 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from sktgdp.estimators._batches import Batch, Pool, PoolBatches
-from sktgdp.estimators._training import (
-    TrainedNetwork,
-    TrainingProblem,
-    TrainingSettings,
-    _Average,
-    resolve_device,
-    train_network,
-)
+from sktgdp.estimators._devices import resolve_device
+from sktgdp.estimators._net import MovingAverage
+from sktgdp.estimators._settings import TrainingSettings
+from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, train_network
 from sktgdp.process import VPProcess
 
 PROCESS = VPProcess()
@@ -167,7 +163,7 @@ def test_number_of_steps(max_steps: int) -> None:
 def test_moving_average() -> None:
     """avg += (w - avg) (1 - min(decay, n / (n + 10))), from the first weight on."""
     module = Weight(1.0)
-    average, expected = _Average(module, 0.5), 1.0
+    average, expected = MovingAverage(module, 0.5), 1.0
     for n in range(30):
         with torch.no_grad():
             module.w.fill_(n**2)

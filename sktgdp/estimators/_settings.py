@@ -1,0 +1,52 @@
+"""How long and how a network is trained."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["TrainingSettings"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long and how a network is trained.
+
+    Parameters
+    ----------
+    max_steps : int
+        Gradient steps.
+    lr, weight_decay : float
+        Of AdamW; the rate warms up over 5 % of the steps and decays by a cosine to zero.
+    max_grad_norm : float
+        Gradients are scaled down to this norm.
+    ema_decay : float
+        Decay of the moving average of the weights that is kept; 0 keeps the last weights.
+    patience : float
+        Share of the steps without a better validation loss after which training stops.
+    """
+
+    max_steps: int = 2500
+    lr: float = 2e-3
+    weight_decay: float = 1e-4
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.995
+    patience: float = 0.4
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps between two validations."""
+        return max(1, min(50, self.max_steps // 20))
+
+    @property
+    def n_epochs(self) -> int:
+        """Number of skorch epochs."""
+        return math.ceil(self.max_steps / self.steps_per_epoch)
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step, as a share of ``lr``."""
+        warm_up = max(1, self.max_steps // 20)
+        if step < warm_up:
+            return (step + 1) / warm_up
+        progress = (step - warm_up) / max(1, self.max_steps - warm_up)
+        return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
