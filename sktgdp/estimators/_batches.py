@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sktgdp.process import VPProcess
 
-__all__ = ["Batch", "NoisedRows", "Pool", "PoolBatches"]
+__all__ = ["Batch", "IndexBatches", "NoisedRows", "Pool", "PoolBatches"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,29 @@ class Batch:
         return sum(len(rows.x0) for rows in self._domains.values())
 
 
+class IndexBatches:
+    """Endless index batches of one size, cut from one permutation of the rows after another.
+
+    Parameters
+    ----------
+    n_rows, size : int
+    generator : torch.Generator
+    """
+
+    def __init__(self, n_rows: int, size: int, generator: torch.Generator) -> None:
+        self.n_rows, self.size, self.generator = n_rows, size, generator
+        self.queue = torch.empty(0, dtype=torch.long)  # drawn, not given out
+
+    def __iter__(self) -> IndexBatches:
+        return self
+
+    def __next__(self) -> Tensor:
+        while len(self.queue) < self.size:
+            self.queue = torch.cat([self.queue, torch.randperm(self.n_rows, generator=self.generator)])
+        batch, self.queue = self.queue[: self.size], self.queue[self.size :]
+        return batch
+
+
 @dataclass
 class Pool:
     """Rows of one domain that batches are drawn from.
@@ -67,15 +91,9 @@ class Pool:
     def __len__(self) -> int:
         return len(self.x0)
 
-    def indices(self, generator: torch.Generator) -> Iterator[Tensor]:
+    def indices(self, generator: torch.Generator) -> IndexBatches:
         """Endless index batches, by one permutation of the rows after another."""
-        size, n_rows = self.batch_size, len(self)
-        queue = torch.empty(0, dtype=torch.long)
-        while True:
-            while len(queue) < size:
-                queue = torch.cat([queue, torch.randperm(n_rows, generator=generator)])
-            yield queue[:size]
-            queue = queue[size:]
+        return IndexBatches(len(self), self.batch_size, generator)
 
     def noised(self, index: Tensor, process: VPProcess, generator: torch.Generator) -> NoisedRows:
         """Noise the indexed rows at times spread evenly over (t_min, 1] (stratified draws)."""
@@ -123,6 +141,17 @@ class PoolBatches(torch.utils.data.Dataset[tuple[Batch, Tensor]]):
                 for name, pool in self.pools.items()
             }
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the random stream and the queues stand."""
+        queues = {name: stream.queue for name, stream in self.streams.items()}
+        return {"generator": self.generator.get_state(), "queues": queues}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where another object of the same pools stood."""
+        self.generator.set_state(state["generator"])
+        for name, queue in state["queues"].items():
+            self.streams[name].queue = queue
 
     def __len__(self) -> int:
         return sum(map(len, self.pools.values()))

@@ -11,16 +11,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import joblib
 import numpy as np
 import torch
 from filelock import FileLock
 from sklearn.utils.validation import check_memory
 
+from sktgdp.estimators._digest import digest
+
 __all__ = ["FitMemory", "draw_seed", "settings_of"]
 
 T = TypeVar("T")
-NOT_PART_OF_A_FIT = ("memory", "verbose", "callbacks")
+NOT_PART_OF_A_FIT = ("memory", "verbose", "callbacks", "warm_start")
 
 
 def draw_seed(random_state: Any) -> int:
@@ -45,25 +46,8 @@ def settings_of(estimator: Any) -> dict[str, Any]:
     return {k: v for k, v in params.items() if k.split("__")[-1] not in NOT_PART_OF_A_FIT}
 
 
-def _compute(name: str, digest: str, compute: Callable[[], T]) -> T:
+def _compute(name: str, key: str, compute: Callable[[], T]) -> T:
     return compute()
-
-
-def _digest(value: Any) -> str:
-    """Hash of a value's content; networks go by their weights, arrays by their entries, not their layout."""
-    if isinstance(value, torch.nn.Module):
-        return _digest({k: v.cpu().numpy() for k, v in value.state_dict().items()} | {"": repr(value)})
-    if isinstance(value, Mapping):  # each on its own: what entries share must not show
-        return str(joblib.hash([(str(k), _digest(value[k])) for k in sorted(value)]))
-    if isinstance(value, np.ndarray):
-        return str(joblib.hash(np.ascontiguousarray(value)))
-    try:
-        return str(joblib.hash(value))
-    except Exception as error:  # pickle raises anything
-        raise TypeError(
-            f"memory= cannot tell whether {value!r} has changed, since it cannot be pickled ({error}). "
-            "Use functions and classes that are defined at the top of a module, or memory=None."
-        ) from error
 
 
 class FitMemory:
@@ -101,10 +85,10 @@ class FitMemory:
             return compute()
         from sktgdp import __version__  # not there yet while the package is being imported
 
-        digest = _digest({**depends_on, " versions": (__version__, torch.__version__)})
+        key = digest({**depends_on, " versions": (__version__, torch.__version__)})
         locks = Path(self.location) / "sktgdp-locks"
         locks.mkdir(parents=True, exist_ok=True)
         cached = self.store.cache(_compute, ignore=["compute"])
-        with FileLock(locks / f"{digest}.lock"):
-            result: T = cached(name, digest, compute)
+        with FileLock(locks / f"{key}.lock"):
+            result: T = cached(name, key, compute)
         return result

@@ -112,7 +112,7 @@ def test_what_cannot_be_pickled(tmp_path: Path, count: CountFits) -> None:
     from sktgdp.nets import ScoreMLP
 
     model = source(count, module=lambda **kw: ScoreMLP(hidden_sizes=(4,), **kw), memory=tmp_path / "kept")
-    with pytest.raises(TypeError, match=r"memory= cannot tell.*top of a module"):
+    with pytest.raises(TypeError, match=r"memory= and checkpoint= cannot tell.*top of a module"):
         model.fit(X_SRC)
 
 
