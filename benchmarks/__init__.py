@@ -14,5 +14,6 @@ BENCHMARKS = {
     "search": "what a grid search costs with memory=, beside its target-side fits",
     "s4": "one optimiser step of the ECG score network, S4D layers beside S4's",
     "ecg": "12-lead ECG: the paper's Tables 2 and 3, on its data or on small open collections",
+    "compare": "two files of times that benchmarks wrote: what became slower or faster",
     "metrics": "speed and memory of the metrics beside the usual implementations",
 }
