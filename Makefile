@@ -3,6 +3,7 @@
 #   make test        the test suite                     make typecheck   mypy
 #   make test-slow   the tests marked slow              make bench       list and run the benchmarks
 #   make test-oldest the tests of what meets scikit-learn, with the oldest version that is supported
+#   make docs        the site, in docs/_build/html
 #   make clean       remove caches and build output     make distclean   ... and the environment
 # Options:  PYTHON=python3.12   the interpreter that a new environment is made with
 #           VENV=.venv312       where the environment lies
@@ -34,7 +35,7 @@ SHOW := while read -r line; do case "$$line" in \
 # Never clear a folder that is no virtual environment.
 OURS := test ! -e "$(VENV)" -o -e "$(VENV)/pyvenv.cfg" || { echo "$(VENV) is no virtual environment; choose another VENV" >&2; exit 1; }
 
-.PHONY: help demo test test-slow test-oldest lint typecheck bench clean distclean
+.PHONY: help demo test test-slow test-oldest lint typecheck docs bench clean distclean
 .DELETE_ON_ERROR:
 
 help:
@@ -91,11 +92,21 @@ lint: $(VENV)/.dev
 typecheck: $(VENV)/.dev
 	$(PY) -m mypy $(ARGS)
 
+$(VENV)/.docs: $(VENV)/.dev
+	@echo "Installing what the documentation is built with"
+	@$(PIP_INSTALL) -e ".[docs]" | $(SHOW)
+	@touch $@
+
+# A warning is an error. ARGS="-D plot_gallery=0" leaves the gallery's scripts unexecuted.
+docs: $(VENV)/.docs
+	MPLBACKEND=Agg $(PY) -m sphinx -W --keep-going -q -b html $(ARGS) docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
 bench: $(VENV)/.dev
 	$(PY) -u -m benchmarks $(ARGS)
 
 clean:
-	rm -rf build dist htmlcov .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist docs/_build docs/api/generated docs/auto_examples htmlcov .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find sktgdp tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

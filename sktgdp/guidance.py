@@ -40,7 +40,7 @@ def guidance_correction(
     ----------
     log_h : callable (x_t, t) -> Tensor of shape (batch,)
         Logarithm of the guidance function; row i may depend on row i alone.
-    x_t : Tensor of shape (batch, *event)
+    x_t : Tensor of shape (batch, ...)
         Noised rows.
     t : Tensor of shape () or (batch,)
         Times in (0, 1].
@@ -51,7 +51,7 @@ def guidance_correction(
 
     Returns
     -------
-    correction : Tensor of shape (batch, *event)
+    correction : Tensor of shape (batch, ...)
     value : Tensor of shape (batch,)
     """
     with torch.enable_grad():

@@ -69,7 +69,7 @@ def log_density(
     ----------
     eps_model : callable (x_t, t) -> eps
         Row by row and differentiable in x_t; t of shape (), which it must broadcast. Called 4 n_steps times.
-    x0 : Tensor of shape (batch, *event)
+    x0 : Tensor of shape (batch, ...)
         float64 is recommended.
     n_steps : int
         Steps of the Runge-Kutta scheme.

@@ -32,7 +32,7 @@ def score_matching_loss(eps_hat: Tensor, eps: Tensor) -> Tensor:
 
     Parameters
     ----------
-    eps_hat, eps : Tensor of shape (batch, *event)
+    eps_hat, eps : Tensor of shape (batch, ...)
         Predicted and true noise, without unit.
     """
     return (eps_hat - eps).square().mean()
@@ -95,11 +95,11 @@ def consistency_loss(
 
     Parameters
     ----------
-    eps_source : Tensor of shape (batch, *event)
+    eps_source : Tensor of shape (batch, ...)
         Noise prediction of the frozen source model.
-    correction : Tensor of shape (batch, *event)
+    correction : Tensor of shape (batch, ...)
         sigma_t times the gradient of log h, with its graph.
-    eps : Tensor of shape (batch, *event)
+    eps : Tensor of shape (batch, ...)
         True noise.
     scale : float or Tensor that broadcasts against ``eps``
         Unit of the error; 1 is the paper's. In units of alpha_t the error is that of the velocity, which

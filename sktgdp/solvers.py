@@ -270,8 +270,8 @@ def sample(
     Parameters
     ----------
     eps_model : callable (x_t, t) -> eps
-        x_t and eps of shape (batch, *event), t of shape (), to be broadcast. Called without gradients.
-    x_T : Tensor of shape (batch, *event)
+        x_t and eps of shape (batch, ...), t of shape (), to be broadcast. Called without gradients.
+    x_T : Tensor of shape (batch, ...)
         Standard normal noise where ``t_start`` is 1.
     solver : str
         A key of :data:`SOLVERS`.

@@ -118,8 +118,8 @@ def load_icbeb2018(
     Returns
     -------
     Bunch
-        As from `load_challenge`. The classes are NORM, AFIB, 1AVB, CLBBB, CRBBB, PAC, VPC, STD_, STE_ (VPC is
-        PTB-XL's PVC). Every record counts as a patient of its own.
+        As from `load_challenge`. The classes are NORM, AFIB, 1AVB, CLBBB, CRBBB, PAC, VPC, ``STD_``, ``STE_``
+        (VPC is PTB-XL's PVC). Every record counts as a patient of its own.
     """
     if (Path(path) / "icbeb_database.csv").is_file():
         return _load_prepared(Path(path), waveforms, Reading(sampling_rate, **reading))

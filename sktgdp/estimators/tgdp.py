@@ -346,7 +346,7 @@ class TGDPGenerator(BaseGenerator):
 
         Parameters
         ----------
-        x_t : array-like of shape (n, *event)
+        x_t : array-like of shape (n, ...)
         t : float or array-like of shape (n,)
             Times in (0, 1].
         y : array-like of n labels

@@ -199,7 +199,7 @@ class LeadReducer(SignalTransformer):
         return twelve
 
     def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
-        """Logarithm of |det dz/dx| with respect to the eight leads: 0."""
+        """Logarithm of ``|det dz/dx|`` with respect to the eight leads: 0."""
         return 0.0
 
     def _positions(self, signals: Signals, wanted: Sequence[str]) -> list[int]:

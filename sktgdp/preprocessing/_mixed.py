@@ -62,7 +62,7 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
         Known categories of each categorical column, in the order of its indicators, without missing ones:
         those of a category dtype, seen or not, else those seen, sorted if they can be.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Only where all names are strings.
 
     Notes
@@ -236,7 +236,7 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
         return np.array(full, dtype=object)
 
     def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
-        """Logarithm of |det dz/dx| for one row of the given shape, (d,).
+        """Logarithm of ``|det dz/dx|`` for one row of the given shape, (d,).
 
         Integers and booleans count as the reals between which they lie, and times in the unit of their
         dtype.

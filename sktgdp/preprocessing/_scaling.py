@@ -75,5 +75,5 @@ class RowStandardizer(TransformerMixin, BaseEstimator):
         return rows * self.scale_ + self.mean_
 
     def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
-        """Logarithm of |det dz/dx| for one row of the given shape."""
+        """Logarithm of ``|det dz/dx|`` for one row of the given shape."""
         return -float(np.log(np.broadcast_to(self.scale_, event_shape)).sum())

@@ -86,7 +86,7 @@ class Resampler(SignalTransformer):
         return _resampled(signals, 1 / self._ratio)[..., :length]
 
     def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
-        """Logarithm of |det dz/dx|: 0 where both rates are equal, else a TypeError."""
+        """Logarithm of ``|det dz/dx|``: 0 where both rates are equal, else a TypeError."""
         return 0.0 if self._ratio == 1 else super().log_abs_det_jacobian(event_shape)
 
 
@@ -182,7 +182,7 @@ class CropPad(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n, channels, length_in_)
+        ndarray of shape (n, channels, ``length_in_``)
         """
         check_is_fitted(self)
         records = np.stack(check_records(X))
@@ -190,7 +190,7 @@ class CropPad(TransformerMixin, BaseEstimator):
         return records if self.length_in_ is None else self._to_length(records, self.length_in_)
 
     def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
-        """Logarithm of |det dz/dx|: 0 where the length stays the same, else a TypeError."""
+        """Logarithm of ``|det dz/dx|``: 0 where the length stays the same, else a TypeError."""
         if event_shape[-1] == self.length:
             return 0.0
         raise TypeError(
@@ -296,7 +296,7 @@ class SpectralTransformer(TransformerMixin, BaseEstimator):
         return idct(rows, n=length, norm="ortho").astype(rows.dtype, copy=False)
 
     def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
-        """Logarithm of |det dz/dx|: 0, as the basis is orthonormal; a TypeError where not all is kept."""
+        """Logarithm of ``|det dz/dx|``: 0, as the basis is orthonormal; a TypeError where not all is kept."""
         if self.n_coefficients in (None, event_shape[-1]):
             return 0.0
         raise TypeError(
@@ -331,7 +331,7 @@ class TransformerChain(Pipeline):
     """
 
     def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
-        """Logarithm of |det dz/dx| for one row of the given shape, the sum over the steps.
+        """Logarithm of ``|det dz/dx|`` for one row of the given shape, the sum over the steps.
 
         Raises
         ------

@@ -1,11 +1,15 @@
-"""Transfer without the source rows: the other hospital shares its model and keeps its patients.
+"""
+Transfer without the source rows
+================================
+
+Transfer without the source rows: the other hospital shares its model and keeps its patients.
 
 The men of scikit-learn's diabetes study play the other hospital, 30 of the women are ours.
-
-    python examples/source_free.py
 """
 
-# %% At the other hospital
+# %%
+# At the other hospital
+# ---------------------
 # A diffusion model of their patients is fitted there and written to a file. As with any pickle, open only
 # files from people whom you trust. And a model may remember single rows: measure that before you share it,
 # for example with `sktgdp.metrics.distance_to_closest_record`.
@@ -31,13 +35,17 @@ with TemporaryDirectory() as folder:
     print(f"The model is a file of {path.stat().st_size / 1e6:.1f} MB")
     received = joblib.load(path)
 
-# %% At home
+# %%
+# At home
+# -------
 # `FrozenEstimator` says: use this model as it is and never train it. With `X_src=None` the rows that the
 # density ratio and the guidance need are drawn from the model itself.
 settings = {"max_steps": 400, "random_state": 0, "verbose": 1}
 source_free = TGDPGenerator(FrozenEstimator(received), **settings).fit(None, None, X_tgt, y_tgt)
 
-# %% How much is lost?
+# %%
+# How much is lost?
+# -----------------
 # The same fit with the source rows at hand, judged on the women that no fit has seen. Each measurement is
 # taken over its standard deviation.
 with_rows = TGDPGenerator(FrozenEstimator(received), **settings).fit(X_src, y_src, X_tgt, y_tgt)
@@ -49,6 +57,8 @@ for name, gen in generators.items():
     distance, coverage = (f(X_test / unit, X_new / unit) for f in (frechet_distance, coverage_score))
     print(f"{name:<22}{distance:>20.2f}{coverage:>14.2f}")
 
-# %% The model is what it was
+# %%
+# The model is what it was
+# ------------------------
 same = np.array_equal(received.sample(10, random_state=0)[0], theirs.sample(10, random_state=0)[0])
 print(f"\nThe source model still gives the same samples: {same}")

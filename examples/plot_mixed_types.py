@@ -1,12 +1,16 @@
-"""A table with categories, integers, booleans and missing values, in and out.
+"""
+A table of mixed types
+======================
+
+A table with categories, integers, booleans and missing values, in and out.
 
 Two branches of a shop, made up: the old one has many customers, the new one few, and these are younger.
 pandas is needed: pip install ".[pandas]".
-
-    python examples/mixed_types.py
 """
 
-# %% Two branches of a shop
+# %%
+# Two branches of a shop
+# ----------------------
 # The label says whether a customer came back. Some customers did not tell their age, and some no payment.
 import numpy as np
 import pandas as pd
@@ -36,7 +40,9 @@ def branch(n, age, online, seed):
 old, y_old = branch(2000, age=55, online=0.1, seed=0)
 new, y_new = branch(80, age=35, online=0.4, seed=1)
 
-# %% Fit and sample
+# %%
+# Fit and sample
+# --------------
 # Nothing has to be encoded beforehand. The two frames must have the same columns, and the target no category
 # that the source does not know.
 source = DiffusionGenerator(max_steps=1500)
@@ -46,7 +52,9 @@ print(rows.assign(label=labels).head())
 print("\nThe same types:", rows.dtypes.equals(new.dtypes))
 
 
-# %% The new branch, in numbers
+# %%
+# The new branch, in numbers
+# --------------------------
 # `fresh` are further customers of the new branch, to compare with.
 def summary(frame, y):
     spent_by_members = frame.loc[frame["member"], "spent"].mean()
@@ -65,7 +73,9 @@ tables = {"old": (old, y_old), "new": (new, y_new), "samples": (rows, labels), "
 print()
 print(pd.DataFrame({name: summary(*table) for name, table in tables.items()}).astype(float).round(2))
 
-# %% One class
+# %%
+# One class
+# ---------
 # As everywhere, `y` fixes the labels.
 rows, _ = gen.sample(500, y="came back")
 print(f"\nMembers among synthetic customers who came back: {rows['member'].mean():.2f}")

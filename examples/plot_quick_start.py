@@ -1,12 +1,16 @@
-"""A first fit, on a simulation in which every right answer is known.
+"""
+A first fit
+===========
+
+A first fit, on a simulation in which every right answer is known.
 
 Two classes lie in the plane. Between the source and the target domain they turn by a right angle. There are
 10,000 source rows and 100 target rows.
-
-    python examples/quick_start.py
 """
 
-# %% Fit on two domains, sample the target
+# %%
+# Fit on two domains, sample the target
+# -------------------------------------
 # The weights of the two regularisers are left to the estimator: it looks at how much the domains overlap.
 import numpy as np
 import torch
@@ -19,14 +23,18 @@ X_src, y_src, X_tgt, y_tgt, oracle = make_gaussian_mixture_shift(random_state=0,
 gen = TGDPGenerator(random_state=0, verbose=1).fit(X_src, y_src, X_tgt, y_tgt)
 X_new, y_new = gen.sample(2000)
 
-# %% What the fit found
+# %%
+# What the fit found
+# ------------------
 # The effective sample size says how many of the source rows carry the density ratio. Near 1 the domains
 # hardly overlap; then the consistency term, which learns from the target rows, has to carry the fit.
 print(f"{gen.effective_sample_size_:.0f} of {len(X_src)} source rows count; ", end="")
 print(f"eta_cycle = {gen.eta_cycle_:.3g}, eta_consistency = {gen.eta_consistency_:.3g}")
 print("seconds:", {phase: round(seconds, 1) for phase, seconds in gen.fit_time_.items()})
 
-# %% Distance to fresh target rows
+# %%
+# Distance to fresh target rows
+# -----------------------------
 # The third line is what a perfect generator would score: it would draw rows such as these.
 _, _, X_fresh, _ = make_gaussian_mixture_shift(2, 4000, random_state=1)
 X_judge, X_perfect = X_fresh[:2000], X_fresh[2000:]
@@ -35,7 +43,9 @@ for name, rows in {"source rows": X_src[:2000], "samples": X_new, "target rows":
     print(f"  {name:<12} {sliced_wasserstein_distance(X_judge, rows, random_state=0):.3f}")
 
 
-# %% A score to be wary of
+# %%
+# A score to be wary of
+# ---------------------
 # The mean density of the samples under the true target law is easy to read and easy to fool: samples that
 # collapse onto the two modes score more than exact samples do.
 def log_density(rows):
@@ -47,7 +57,9 @@ print("\nAverage likelihood under the true target law")
 for name, rows in {"samples": X_new, "target rows": X_perfect, "only the modes": modes}.items():
     print(f"  {name:<14} {average_likelihood(rows, log_density):.3f}")
 
-# %% One class, and log densities
+# %%
+# One class, and log densities
+# ----------------------------
 # Labels are drawn as in the target unless you give them. `score_samples` takes new rows, with or without
 # labels.
 X_one, y_one = gen.sample(500, y=1)

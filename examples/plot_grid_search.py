@@ -1,12 +1,16 @@
-"""A search over the two weights, with target rows held out in turn.
+"""
+A search over the two weights
+=============================
+
+A search over the two weights, with target rows held out in turn.
 
 Usually the weights can be left at "auto". A search is worth its time where there are target rows enough to
 hold some out. The simulation is that of the quick start, with 2,000 source rows and 60 target rows.
-
-    python examples/grid_search.py
 """
 
-# %% Both domains in one array
+# %%
+# Both domains in one array
+# -------------------------
 # A search of scikit-learn takes one X and one y. `domain` is 1 for a source row and -1 for a target row.
 from tempfile import TemporaryDirectory
 
@@ -20,7 +24,9 @@ from sktgdp.model_selection import StratifiedTargetKFold, pack_domains
 X_src, y_src, X_tgt, y_tgt = make_gaussian_mixture_shift(2000, 60, random_state=0)
 X, y, domain = pack_domains(X_src, y_src, X_tgt, y_tgt)
 
-# %% Four candidates, three folds
+# %%
+# Four candidates, three folds
+# ----------------------------
 # All source rows train in every fold; only target rows are held out. The scorer draws rows from each
 # candidate and compares them with the held-out rows. With `memory` the source network is trained once and the
 # two classifiers once per fold; only the guidance network is new for each candidate. The fits are shorter
@@ -37,7 +43,9 @@ with TemporaryDirectory() as folder:
     search.fit(X, y, sample_domain=domain)
     auto = gen.fit(X, y, sample_domain=domain)  # reads from the folder what the refit left there
 
-# %% What it found
+# %%
+# What it found
+# -------------
 # A difference between candidates that is small beside the spread over the folds means little.
 results = search.cv_results_
 print(f"{'eta_cycle':>9}{'eta_consistency':>17}{'energy distance':>17}{'spread':>9}")
@@ -46,7 +54,9 @@ for params, mean, spread in zip(
 ):
     print(f"{params['eta_cycle']:>9}{params['eta_consistency']:>17}{-mean:>17.4f}{spread:>9.4f}")
 
-# %% Against the automatic weights, on rows that no fit has seen
+# %%
+# Against the automatic weights, on rows that no fit has seen
+# -----------------------------------------------------------
 # Among many candidates the best score is flattered by luck, so the winner is judged on new rows.
 _, _, X_fresh, _ = make_gaussian_mixture_shift(2, 2000, random_state=1)
 print("\nEnergy distance to 2,000 fresh target rows")

@@ -1,12 +1,16 @@
-"""Your own domain classifier: the density ratio from any scikit-learn classifier.
+"""
+Your own domain classifier
+==========================
+
+Your own domain classifier: the density ratio from any scikit-learn classifier.
 
 TGDP needs the ratio of the target's to the source's density. A classifier that tells the domains apart
 gives it. On this simulation the true ratio is known, so that classifiers can be compared by it.
-
-    python examples/own_classifier.py
 """
 
-# %% The data, and the truth
+# %%
+# The data, and the truth
+# -----------------------
 # The logarithm of the true ratio is a straight line in x, but with another slope for each class.
 import numpy as np
 import torch
@@ -27,7 +31,9 @@ _, _, X_test, y_test = make_gaussian_mixture_shift(2, 2000, random_state=1)
 component = torch.from_numpy((y_test + 1) // 2)
 truth = oracle.log_density_ratio(torch.from_numpy(X_test), component).numpy()
 
-# %% Four classifiers
+# %%
+# Four classifiers
+# ----------------
 # `DomainClassifier` standardises the features, appends the label, fits one copy of the classifier per fold,
 # and calibrates the averaged logit on the rows that were held out. A plain logistic regression has one
 # slope for both classes and cannot be right here. With products of features and labels it has the right
@@ -45,7 +51,9 @@ for name, classifier in classifiers.items():
     error = np.sqrt(np.mean((classifier.log_density_ratio(X_test, y_test) - truth) ** 2))
     print(f"{name:<26}{error:>20.2f}{classifier.effective_sample_size_:>24.0f}")
 
-# %% In the generator
+# %%
+# In the generator
+# ----------------
 # Give it the classifier itself, or a `DomainClassifier` around it with settings of your own. The source
 # model is shared: it does not depend on the classifier.
 source = DiffusionGenerator(max_steps=1500, batch_size=512, random_state=0, verbose=1).fit(X_src, y_src)

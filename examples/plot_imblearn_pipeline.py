@@ -1,12 +1,16 @@
-"""A rare class: synthetic rows in a pipeline of imbalanced-learn.
+"""
+A rare class, in a pipeline of imbalanced-learn
+===============================================
+
+A rare class: synthetic rows in a pipeline of imbalanced-learn.
 
 The men of scikit-learn's diabetes study are the source. Of the women in the target only ten are in the class
 "progression above the median". imbalanced-learn is needed: pip install ".[imblearn]".
-
-    python examples/imblearn_pipeline.py
 """
 
-# %% An imbalanced target
+# %%
+# An imbalanced target
+# --------------------
 # The other women, of both classes in their natural shares, are for the test.
 import numpy as np
 from imblearn.over_sampling import SMOTE
@@ -25,14 +29,18 @@ X_src, y_src, X_tgt, y_tgt, X_test, y_test = make_diabetes_shift(
 kept = np.append(np.flatnonzero(y_tgt == 0), np.flatnonzero(y_tgt == 1)[:10])
 X_tgt, y_tgt = X_tgt[kept], y_tgt[kept]
 
-# %% A generator that is already fitted
+# %%
+# A generator that is already fitted
+# ----------------------------------
 # `FrozenEstimator` says: sample this generator and never train it. The pipeline then sees target rows only,
 # and needs nothing that tells it about domains.
 source = DiffusionGenerator(max_steps=1000, batch_size=128)
 gen = TGDPGenerator(source, n_networks=1, max_steps=400, random_state=0).fit(X_src, y_src, X_tgt, y_tgt)
 sampler = GenerativeSampler(FrozenEstimator(gen), random_state=0)
 
-# %% The pipeline
+# %%
+# The pipeline
+# ------------
 # A frozen generator gives rows in the units that it was fitted on, so the sampler comes before the scaler.
 # Rows are added in `fit` only; `predict` leaves the test rows as they are.
 print(f"{'':<20}{'rows by class':>15}{'balanced accuracy':>20}")
@@ -43,7 +51,9 @@ for name, step in {"as it is": "passthrough", "SMOTE": SMOTE(random_state=0), "T
     score = balanced_accuracy_score(y_test, pipeline.predict(X_test))
     print(f"{name:<20}{counts[0]:>10} {counts[1]:>4}{score:>20.3f}")
 
-# %% What does without synthetic rows
+# %%
+# What does without synthetic rows
+# --------------------------------
 # Two rivals that should stand beside any such table: weights for the classes, and the source rows themselves.
 weighted = [("scaler", StandardScaler()), ("model", LogisticRegression(class_weight="balanced"))]
 rivals = {"class weights": (X_tgt, y_tgt), "source rows": (X_src, y_src)}

@@ -1,11 +1,15 @@
-"""A classifier that trains on target rows and on synthetic ones, in a pipeline and in a search.
+"""
+A classifier that trains on synthetic rows, too
+===============================================
+
+A classifier that trains on target rows and on synthetic ones, in a pipeline and in a search.
 
 From the men of scikit-learn's diabetes study to 60 of its women, nine clinical features.
-
-    python examples/augmented_classifier.py
 """
 
-# %% A generator, fitted once
+# %%
+# A generator, fitted once
+# ------------------------
 # The pipeline below takes logarithms, so the generator is fitted on logarithms, too. A transformer that
 # learns from its rows, such as a scaler, could not stand there: it would give other units in every fold.
 from tempfile import TemporaryDirectory
@@ -27,7 +31,9 @@ short = {"n_networks": 1, "max_steps": 300, "batch_size": 128}
 gen = TGDPGenerator(FrozenEstimator(source), random_state=0, **short)
 gen.fit(np.log(X_src), y_src, np.log(X_tgt), y_tgt)
 
-# %% Cross-validation with the frozen generator
+# %%
+# Cross-validation with the frozen generator
+# ------------------------------------------
 # A frozen generator must not have seen the rows on which you test. Here it has not: the cross-validation is
 # over the other women. In each fold the classifier, by default a logistic regression, gets two synthetic rows
 # for each row that it trains on. Where rows are enough, as they may be here, it gains nothing by that.
@@ -39,7 +45,9 @@ for n_synthetic in (0, 2.0):
     )
     print(f"  n_synthetic = {n_synthetic}: {scores.mean():.3f}, spread {scores.std():.3f}")
 
-# %% A search in which each fold has a generator of its own
+# %%
+# A search in which each fold has a generator of its own
+# ------------------------------------------------------
 # Now the generator is not frozen, only its source model is, and it learns in each fold from that fold's
 # training rows. Source and target rows are stacked; with metadata routing `sample_domain` reaches the
 # splitter and the classifier by itself.
