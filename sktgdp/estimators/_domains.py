@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,8 +49,9 @@ def numeric_rows(X: Any, name: str, *, min_rows: int = 1) -> Floats:
             "frames for all, or encode these columns first."
         )
     rows: Floats = check_array(
-        X, dtype=np.float64, allow_nd=True, ensure_min_samples=min_rows, input_name=name, estimator=name
-    )
+        X, dtype=np.float64, order="C", allow_nd=True, ensure_min_samples=min_rows, input_name=name,
+        estimator=name,
+    )  # fmt: skip
     if rows.ndim > 3:
         raise ValueError(
             f"{name} has shape {rows.shape}; expected (n, d) for a table or (n, channels, length) for series."
@@ -73,11 +74,16 @@ def _other_columns(X: Any) -> list[str]:
 
 @dataclass(frozen=True)
 class InputForm:
-    """How rows came in: columns and dtypes of a frame, or the dtype of an array."""
+    """How rows came in: columns and dtypes of a frame, or the dtype of an array.
+
+    ``constant`` holds the numbers that are the same in every row, NaN elsewhere; None for frames. A network
+    comes near them only, so rows get them exactly.
+    """
 
     event_shape: tuple[int, ...]
     dtype: Any
     columns: Any = None
+    constant: Floats | None = None
 
     @classmethod
     def of(cls, X: Any, rows: Any) -> InputForm:
@@ -85,12 +91,24 @@ class InputForm:
         if is_frame(X):
             return cls(rows.shape[1:], list(X.dtypes), X.columns)
         dtype = getattr(X, "dtype", None)
-        return cls(rows.shape[1:], dtype if isinstance(dtype, np.dtype) else rows.dtype)
+        constant = None  # rows may be a frame even so: they take the form of others
+        if isinstance(rows, np.ndarray):
+            constant = np.where((rows == rows[0]).all(axis=0), rows[0], np.nan)
+        return cls(rows.shape[1:], dtype if isinstance(dtype, np.dtype) else rows.dtype, constant=constant)
+
+    def along_with(self, other: InputForm) -> InputForm:
+        """Take as constant what is so in other rows too: a few may agree by chance."""
+        if self.constant is None or other.constant is None:
+            return replace(self, constant=None)
+        return replace(self, constant=np.where(self.constant == other.constant, self.constant, np.nan))
 
     def restore(self, rows: Any) -> Any:
         """Give rows the remembered form; integers are rounded, booleans cut at one half."""
         if self.columns is None:
-            return _as_dtype(np.asarray(rows), self.dtype)
+            numbers = np.asarray(rows)
+            if self.constant is not None:
+                numbers = np.where(np.isnan(self.constant), numbers, self.constant)
+            return _as_dtype(numbers, self.dtype)
         if is_frame(rows):
             return self._in_own_numbers(rows)
         import pandas as pd  # the input was a frame, so pandas is there

@@ -114,7 +114,7 @@ def adopt_source(
     if isinstance(source.transformer_, MixedTypeEncoder):  # it keeps rows inside the ranges that it knows
         target.transformer_ = source.transformer_.widened(rows)
     target.labels_, target.classes_ = source.labels_, source.classes_
-    target.form_ = InputForm.of(X_tgt, rows)
+    target.form_ = InputForm.of(X_tgt, rows).along_with(source.form_)
     codes = None if labels is None else source.labels_.encode(labels, "y_tgt")
     target.prior_ = None if codes is None else LabelPrior.of(codes)
     return z, codes
