@@ -14,9 +14,18 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from sktgdp.estimators._batches import Batch, PoolBatches
+from sktgdp.estimators._divergence import DivergenceGuard
 from sktgdp.estimators._settings import TrainingSettings
 
-__all__ = ["EpochSummary", "MovingAverage", "Objective", "ObjectiveCriterion", "ObjectiveNet", "Trainable"]
+__all__ = [
+    "EpochSummary",
+    "MovingAverage",
+    "Objective",
+    "ObjectiveCriterion",
+    "ObjectiveNet",
+    "Schedule",
+    "Trainable",
+]
 
 Objective = Callable[[nn.Module, Batch], dict[str, Tensor]]
 Trainable = Callable[[nn.Module], Iterable[nn.Parameter]]
@@ -60,21 +69,20 @@ class ObjectiveNet(NeuralNet):
     def __init__(
         self,
         *args: Any,
+        guard: DivergenceGuard,
         term_weights: Mapping[str, float] | None = None,
         max_grad_norm: float = 1.0,
         ema_decay: float = 0.995,
-        max_bad_steps: int = 20,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.term_weights = term_weights
         self.ema_decay = ema_decay
         self.max_grad_norm = max_grad_norm
-        self.max_bad_steps = max_bad_steps
+        self.guard = guard
 
     def initialize(self) -> ObjectiveNet:
         super().initialize()
-        self.n_bad_steps_ = 0
         self.average_ = MovingAverage(self.module_, self.ema_decay)
         return self
 
@@ -87,6 +95,10 @@ class ObjectiveNet(NeuralNet):
             self.module_.requires_grad_(False)
             for parameter in trainable(self.module_):
                 parameter.requires_grad_(True)
+
+    def parts(self) -> dict[str, Any]:
+        """All in it that has a state, but the history."""
+        return {"module": self.module_, "average": self.average_.model, "optimizer": self.optimizer_}
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -120,18 +132,34 @@ class ObjectiveNet(NeuralNet):
     def train_step_single(self, batch: tuple[Batch, Tensor], **fit_params: Any) -> dict[str, Any]:
         step = super().train_step_single(batch, **fit_params)
         norm = nn.utils.clip_grad_norm_(self.module_.parameters(), self.max_grad_norm)
-        if math.isfinite(float(norm)):
-            self.n_bad_steps_ = 0
-            return step
-        self.n_bad_steps_ += 1
-        self.module_.zero_grad()
-        if self.n_bad_steps_ >= self.max_bad_steps:
-            terms = ", ".join(f"{k} = {v.item():.3g}" for k, v in step["y_pred"].items())
-            raise FloatingPointError(
-                f"Training diverged: {self.n_bad_steps_} steps in a row had a non-finite gradient "
-                f"(last losses: {terms}). Lower `lr`, or scale the features."
-            )
+        if not self.guard.accepts(self, batch[0], step, float(norm)):
+            self.module_.zero_grad()
         return step
+
+
+class Schedule(Callback):
+    """Set the rate of every step: that of the settings, times what the guard leaves of it."""
+
+    def __init__(self, settings: TrainingSettings, guard: DivergenceGuard) -> None:
+        self.settings, self.guard = settings, guard
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.step_ = 0
+
+    def on_batch_begin(self, net: NeuralNet, training: bool = False, **kwargs: Any) -> None:
+        if training:
+            rate = self.settings.lr * self.settings.rate(self.step_) * self.guard.rate_
+            for group in net.optimizer_.param_groups:
+                group["lr"] = rate
+            self.step_ += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the number of steps taken."""
+        return {"step": self.step_}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from a step."""
+        self.step_ = state_dict["step"]
 
 
 class EpochSummary(Callback):
@@ -148,17 +176,25 @@ class EpochSummary(Callback):
         epoch = net.history[-1]
         batches = epoch["batches"]
         for name in {key for batch in batches for key in batch if not key.endswith("batch_size")}:
-            values = [batch[name] for batch in batches if name in batch]
-            epoch[name] = sum(values) / len(values)
+            values = [batch[name] for batch in batches if math.isfinite(batch.get(name, math.nan))]
+            epoch[name] = sum(values) / len(values) if values else math.nan  # of the steps that were taken
         self.epoch_ += 1
         loss = epoch.get("valid_loss")
         if loss is None:
             return
         if loss < self.best_loss_:
+            self.best_ = copy.deepcopy(net.average_.module.state_dict())  # first: an interrupt may follow
             self.best_loss_, self.best_epoch_ = loss, self.epoch_
-            self.best_ = copy.deepcopy(net.average_.module.state_dict())
         elif self.epoch_ - self.best_epoch_ >= self.settings.patience * self.settings.n_epochs:
             raise KeyboardInterrupt  # skorch's own way to end a fit
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the best weights and when they were."""
+        return {name: value for name, value in vars(self).items() if name.endswith("_")}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from where another summary stood."""
+        vars(self).update(state_dict)
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         best = self.best_ if self.best_ is not None else net.average_.module.state_dict()

@@ -10,16 +10,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 from torch import nn
-from torch.optim.lr_scheduler import LambdaLR
 
 from sktgdp.estimators._batches import Pool, PoolBatches
-from sktgdp.estimators._net import EpochSummary, Objective, ObjectiveCriterion, ObjectiveNet, Trainable
+from sktgdp.estimators._checkpoint import Checkpointing, FitCheckpoint, TrainingFile
+from sktgdp.estimators._divergence import DivergenceGuard
+from sktgdp.estimators._interruption import TrainingInterrupted, noting_interrupts
+from sktgdp.estimators._net import (
+    EpochSummary,
+    Objective,
+    ObjectiveCriterion,
+    ObjectiveNet,
+    Schedule,
+    Trainable,
+)
 from sktgdp.estimators._settings import TrainingSettings
 from sktgdp.process import VPProcess
 
@@ -79,10 +89,8 @@ def _make_net(
     module_params: Mapping[str, Any],
     problem: TrainingProblem,
     settings: TrainingSettings,
-    callbacks: Sequence[Callback],
     **options: Any,
 ) -> ObjectiveNet:
-    rate = LRScheduler(LambdaLR, lr_lambda=settings.rate, step_every="batch")
     return ObjectiveNet(
         module,
         criterion=ObjectiveCriterion,
@@ -94,9 +102,7 @@ def _make_net(
         verbose=0,
         term_weights=problem.term_weights,
         max_grad_norm=settings.max_grad_norm,
-        max_bad_steps=min(20, settings.max_steps),
         ema_decay=settings.ema_decay,
-        callbacks=[rate, *callbacks],
         **{f"module__{name}": value for name, value in module_params.items()},
         **options,
     )
@@ -113,6 +119,7 @@ def train_network(
     callbacks: Sequence[Callback] = (),
     start: nn.Module | None = None,
     trainable: Trainable | None = None,
+    checkpoint: FitCheckpoint | None = None,
 ) -> TrainedNetwork:
     """Train one network; torch's global random state is left as it was.
 
@@ -128,22 +135,99 @@ def train_network(
         Network of the same kind whose weights the training starts from.
     trainable : callable (module) -> parameters, optional
         What is trained; all parameters by default.
+    checkpoint : FitCheckpoint, optional
+        Keeps the state of the training, and gives it back to the same training.
+
+    Raises
+    ------
+    TrainingInterrupted
+        On the user's interrupt; it carries the best weights.
+    FloatingPointError
+        If no loss was finite.
     """
-    data, valid = problem.datasets(settings.steps_per_epoch, seed)
-    summary = EpochSummary(settings)
-    options = {"device": device, "train_split": valid and predefined_split(valid)}
-    net = _make_net(module, module_params, problem, settings, [summary, *callbacks], **options)
+    training = _Training(module, module_params, problem, settings, seed, device)
+    depends_on = partial(training.depends_on, start, trainable)
+    file = None if checkpoint is None else checkpoint.training(problem.phase, depends_on)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        if file is not None and file.result is not None:
+            return training.recall(file.result)
+        trained = training.run(callbacks, start, trainable, file)
+    if file is not None:
+        state = {**vars(trained), "module": trained.module.state_dict()}
+        file.write(state, finished=True)
+    return trained
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One training: what `train_network` was given."""
+
+    module: Callable[..., nn.Module]
+    module_params: Mapping[str, Any]
+    problem: TrainingProblem
+    settings: TrainingSettings
+    seed: int
+    device: torch.device
+
+    def depends_on(self, start: nn.Module | None, trainable: Trainable | None) -> dict[str, Any]:
+        """All that the weights depend on, by the name that a user knows it by."""
+        problem = self.problem
+        return {
+            "rows": problem.pools,
+            "held-out rows": problem.valid_pools,
+            "objective": [problem.objective, problem.process, problem.term_weights],
+            "network": [self.module, self.module_params, trainable],
+            "first weights": start,
+            "settings": self.settings,
+            "seed": self.seed,
+            "device": str(self.device),
+        }
+
+    def recall(self, result: Mapping[str, Any]) -> TrainedNetwork:
+        """What the training gave before."""
+        module = self.module(**self.module_params)
+        module.load_state_dict(result["module"])
+        module = module.to(self.device).eval().requires_grad_(False)
+        return TrainedNetwork(**{**result, "module": module})
+
+    def run(
+        self,
+        callbacks: Sequence[Callback],
+        start: nn.Module | None,
+        trainable: Trainable | None,
+        file: TrainingFile | None,
+    ) -> TrainedNetwork:
+        """Train, or go on with what the file holds."""
+        settings, phase = self.settings, self.problem.phase
+        data, valid = self.problem.datasets(settings.steps_per_epoch, self.seed)
+        guard, summary = DivergenceGuard(phase, settings.max_steps), EpochSummary(settings)
+        schedule = Schedule(settings, guard)
+        own: dict[str, Any] = {"schedule": schedule, "guard": guard, "summary": summary}
+        keeping = None if file is None else Checkpointing(file, lambda net: {**own, **net.parts(), "rows": data})
+        net = _make_net(
+            self.module, self.module_params, self.problem, settings,
+            guard=guard, device=self.device, train_split=valid and predefined_split(valid),
+            callbacks=[*own.values(), *([keeping] if keeping else []), *callbacks],
+        )  # fmt: skip
         net.initialize()
         net.start_from(start, trainable)
-        net.partial_fit(data)
-    n_trained = sum(p.numel() for p in net.module_.parameters() if p.requires_grad)
-    history = [_history_row(epoch, problem.phase, settings.steps_per_epoch) for epoch in net.history]
-    return TrainedNetwork(net.module_.eval().requires_grad_(False), history, summary.best_loss_, n_trained)
+        with noting_interrupts() as interrupts:
+            net.partial_fit(data, epochs=settings.n_epochs - (keeping.n_epochs if keeping else 0))
+        n_trained = sum(p.numel() for p in net.module_.parameters() if p.requires_grad)
+        whole = [epoch for epoch in net.history if "skipped_steps" in epoch]  # the last may have been cut short
+        rows = [_history_row(epoch, phase, settings.steps_per_epoch) for epoch in whole]
+        module = net.module_.eval().requires_grad_(False)
+        trained = TrainedNetwork(module, rows, summary.best_loss_, n_trained)
+        if interrupts:
+            where = f"in the phase {phase!r} after {schedule.step_} of {settings.max_steps} steps"
+            raise TrainingInterrupted(trained, where, file is not None)
+        guard.report()
+        return trained
 
 
 def _history_row(epoch: Mapping[str, Any], phase: str, steps_per_epoch: int) -> dict[str, Any]:
     """Loss terms of one epoch without skorch's bookkeeping."""
     row: dict[str, Any] = {"phase": phase, "step": epoch["epoch"] * steps_per_epoch}
-    return row | {k: v for k, v in epoch.items() if k.startswith(("train_", "valid_")) and "batch" not in k}
+    losses = {k: v for k, v in epoch.items() if k.startswith(("train_", "valid_")) and "batch" not in k}
+    return row | losses | {name: epoch[name] for name in ("skipped_steps", "restores")}
