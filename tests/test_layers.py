@@ -37,15 +37,18 @@ def room(rooms: frozenset[str] | set[str], packages: str, guarded: str = "") -> 
 LAYER_2 = {"losses", "guidance", "solvers", "oracles", "likelihood", "nets"}
 MATHEMATICS = {"process"} | LAYER_2
 LAYER_3 = {"metrics", "preprocessing", "datasets"}
-BELOW_TOP = MATHEMATICS | LAYER_3 | {"estimators"}
+BELOW_TOP = MATHEMATICS | LAYER_3 | {"estimators", "exceptions"}
 ROOMS = {
+    "exceptions": room(set(), ""),
     "process": room(set(), "torch"),
     **{name: room({"process"}, "torch") for name in LAYER_2},
     "metrics": room(set(), "numpy scipy sklearn"),
     "preprocessing": room(set(), "numpy scipy sklearn", "pandas"),
     "datasets": room(MATHEMATICS, "numpy scipy sklearn torch tqdm", "pandas wfdb"),
     "estimators": room(
-        MATHEMATICS | LAYER_3, "numpy scipy sklearn torch skorch joblib filelock tqdm", "pandas imblearn"
+        MATHEMATICS | LAYER_3 | {"exceptions"},
+        "numpy scipy sklearn torch skorch joblib filelock safetensors tqdm",
+        "pandas imblearn",
     ),
     "model_selection": room(BELOW_TOP, "numpy scipy sklearn", "pandas"),
     "plotting": room(BELOW_TOP, "numpy scipy sklearn", "matplotlib pandas"),

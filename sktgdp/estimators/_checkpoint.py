@@ -1,4 +1,4 @@
-"""Checkpoints: a fit that was killed goes on where it stood, and ends with the weights that it would have had.
+"""Checkpoints: a fit that was killed goes on where it stood, and ends with the same weights.
 
 A folder holds ``fit.json``, which says of what estimator it is and what seed it drew, and one file for each
 network that is trained. While a network is trained, its file holds all that the rest of its training depends
@@ -77,7 +77,7 @@ class TrainingFile:
         differ = [name for name in self.keys.keys() | found.keys() if self.keys.get(name) != found.get(name)]
         if differ:
             raise CheckpointError(
-                f"The checkpoint {self.path} is of another training; it differs in: {', '.join(sorted(differ))}. "
+                f"The checkpoint {self.path} is of another training; other are: {', '.join(sorted(differ))}. "
                 "Give another path, or delete the folder to start again."
             )
         return content
@@ -206,11 +206,13 @@ def open_checkpoint(given: str | Path | FitCheckpoint | None, estimator: Any) ->
     _make_folder(folder)
     try:
         with FileLock(folder / LOCK, timeout=0):
-            header = _read_header(folder) if (folder / HEADER).exists() else {"format": FORMAT, "estimator": kind}
+            header = (
+                _read_header(folder) if (folder / HEADER).exists() else {"format": FORMAT, "estimator": kind}
+            )
             if (header.get("format"), header.get("estimator")) != (FORMAT, kind):
                 raise CheckpointError(
-                    f"{folder} holds a checkpoint of {header.get('estimator')}, format {header.get('format')}; "
-                    f"expected {kind}, format {FORMAT}. Give another path, or delete the folder."
+                    f"{folder} is a checkpoint of {header.get('estimator')}, format {header.get('format')}; "
+                    f"{kind}, format {FORMAT}, is expected. Give another path, or delete the folder."
                 )
             _write_header(folder, header)
             yield FitCheckpoint(folder)
@@ -228,8 +230,8 @@ def _make_folder(folder: Path) -> None:
     others = {file.name for file in folder.iterdir()} - {LOCK, f"{HEADER}.new"}
     if others and HEADER not in others:
         raise CheckpointError(
-            f"{folder} holds other files ({', '.join(sorted(others)[:3])}) and no checkpoint. Give a path for a "
-            "new folder."
+            f"{folder} is no checkpoint; it holds {', '.join(sorted(others)[:3])}. Give a path for a new "
+            "folder."
         )
 
 
@@ -237,7 +239,9 @@ def _read_header(folder: Path) -> dict[str, Any]:
     try:
         header: dict[str, Any] = dict(json.loads((folder / HEADER).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{folder / HEADER} is damaged ({error}). Delete the folder to start again.") from error
+        raise CheckpointError(
+            f"{folder / HEADER} is damaged ({error}). Delete the folder to start again."
+        ) from error
     return header
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import Callback
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
 __all__ = ["DivergenceGuard", "faulty_terms"]
@@ -35,8 +35,10 @@ def faulty_terms(terms: Mapping[str, Tensor], weights: Mapping[str, float], modu
         value = weights.get(name, 1.0) * term
         finite = bool(value.isfinite())
         if finite and value.requires_grad:
-            gradients = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
-            finite = all(bool(g.isfinite().all()) for g in gradients if g is not None)
+            gradients = torch.autograd.grad(
+                value, parameters, retain_graph=True, allow_unused=True, materialize_grads=True
+            )
+            finite = all(bool(gradient.isfinite().all()) for gradient in gradients)
         if not finite and weights.get(name, 1.0) != 0.0:
             faulty.append(name)
     return faulty
@@ -74,7 +76,7 @@ class DivergenceGuard(Callback):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from where another guard stood."""
-        vars(self).update(state_dict)
+        self.__dict__.update(state_dict)
 
     def _keep(self, net: NeuralNet) -> None:
         self.good_ = copy.deepcopy([net.module_.state_dict(), net.average_.model.state_dict()])
@@ -140,7 +142,7 @@ class DivergenceGuard(Callback):
             end = "then it was stopped, with the last good weights" if self.gave_up_ else "then it went well"
             warnings.warn(
                 f"{where}: {self.max_bad_steps} steps in a row had no finite gradient, by {self.cause_}. "
-                f"{self.n_restores_} times the last good weights were put back and the rate was halved; {end}. "
+                f"{self.n_restores_} times the last good weights were put back and the rate halved; {end}. "
                 f"{advice}",
                 ConvergenceWarning,
                 stacklevel=3,

@@ -16,7 +16,7 @@ __all__ = ["TrainingInterrupted", "noting_interrupts"]
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """The user's interrupt of a training; whoever can use a network that is not trained to the end catches it.
+    """The user's interrupt of a training, to be caught by whoever can use a network that is half trained.
 
     Parameters
     ----------
@@ -35,12 +35,13 @@ class TrainingInterrupted(KeyboardInterrupt):
             if resumable
             else "With checkpoint= a fit can be interrupted and go on later."
         )
-        super().__init__(f"The fit was interrupted {where}. {self.advice}")
+        super().__init__(f"The fit was interrupted in the phase {where}. {self.advice}")
 
     def keep(self) -> Any:
         """Give the trained network, with a warning."""
         warnings.warn(
-            f"The fit was interrupted {self.where}; the model has the best weights until then. {self.advice}",
+            f"The fit was interrupted in the phase {self.where}; the model has the best weights until then. "
+            f"{self.advice}",
             ConvergenceWarning,
             stacklevel=4,
         )

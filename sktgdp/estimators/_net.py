@@ -194,7 +194,7 @@ class EpochSummary(Callback):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from where another summary stood."""
-        vars(self).update(state_dict)
+        self.__dict__.update(state_dict)
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         best = self.best_ if self.best_ is not None else net.average_.module.state_dict()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -138,25 +137,13 @@ def train_network(
     checkpoint : FitCheckpoint, optional
         Keeps the state of the training, and gives it back to the same training.
 
-    Raises
-    ------
-    TrainingInterrupted
-        On the user's interrupt; it carries the best weights.
-    FloatingPointError
-        If no loss was finite.
+    An interrupt by the user is raised as `TrainingInterrupted`, with the best weights in it.
     """
-    training = _Training(module, module_params, problem, settings, seed, device)
-    depends_on = partial(training.depends_on, start, trainable)
-    file = None if checkpoint is None else checkpoint.training(problem.phase, depends_on)
+    training = _Training(module, module_params, problem, settings, seed, device, start, trainable)
+    file = None if checkpoint is None else checkpoint.training(problem.phase, training.depends_on)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if file is not None and file.result is not None:
-            return training.recall(file.result)
-        trained = training.run(callbacks, start, trainable, file)
-    if file is not None:
-        state = {**vars(trained), "module": trained.module.state_dict()}
-        file.write(state, finished=True)
-    return trained
+        return training.recall(file.result) if file and file.result else training.run(callbacks, file)
 
 
 @dataclass(frozen=True)
@@ -169,16 +156,18 @@ class _Training:
     settings: TrainingSettings
     seed: int
     device: torch.device
+    start: nn.Module | None
+    trainable: Trainable | None
 
-    def depends_on(self, start: nn.Module | None, trainable: Trainable | None) -> dict[str, Any]:
+    def depends_on(self) -> dict[str, Any]:
         """All that the weights depend on, by the name that a user knows it by."""
         problem = self.problem
         return {
             "rows": problem.pools,
             "held-out rows": problem.valid_pools,
             "objective": [problem.objective, problem.process, problem.term_weights],
-            "network": [self.module, self.module_params, trainable],
-            "first weights": start,
+            "network": [self.module, self.module_params, self.trainable],
+            "first weights": self.start,
             "settings": self.settings,
             "seed": self.seed,
             "device": str(self.device),
@@ -191,39 +180,36 @@ class _Training:
         module = module.to(self.device).eval().requires_grad_(False)
         return TrainedNetwork(**{**result, "module": module})
 
-    def run(
-        self,
-        callbacks: Sequence[Callback],
-        start: nn.Module | None,
-        trainable: Trainable | None,
-        file: TrainingFile | None,
-    ) -> TrainedNetwork:
+    def run(self, callbacks: Sequence[Callback], file: TrainingFile | None) -> TrainedNetwork:
         """Train, or go on with what the file holds."""
-        settings, phase = self.settings, self.problem.phase
-        data, valid = self.problem.datasets(settings.steps_per_epoch, self.seed)
-        guard, summary = DivergenceGuard(phase, settings.max_steps), EpochSummary(settings)
-        schedule = Schedule(settings, guard)
-        own: dict[str, Any] = {"schedule": schedule, "guard": guard, "summary": summary}
-        keeping = None if file is None else Checkpointing(file, lambda net: {**own, **net.parts(), "rows": data})
+        guard = DivergenceGuard(self.problem.phase, self.settings.max_steps)
+        schedule, summary = Schedule(self.settings, guard), EpochSummary(self.settings)
+        own = {"schedule": schedule, "guard": guard, "summary": summary}
+        data, valid = self.problem.datasets(self.settings.steps_per_epoch, self.seed)
+        keeping = [Checkpointing(file, lambda net: {**own, **net.parts(), "rows": data})] if file else []
         net = _make_net(
-            self.module, self.module_params, self.problem, settings,
+            self.module, self.module_params, self.problem, self.settings,
             guard=guard, device=self.device, train_split=valid and predefined_split(valid),
-            callbacks=[*own.values(), *([keeping] if keeping else []), *callbacks],
+            callbacks=[*own.values(), *keeping, *callbacks],
         )  # fmt: skip
         net.initialize()
-        net.start_from(start, trainable)
+        net.start_from(self.start, self.trainable)
         with noting_interrupts() as interrupts:
-            net.partial_fit(data, epochs=settings.n_epochs - (keeping.n_epochs if keeping else 0))
-        n_trained = sum(p.numel() for p in net.module_.parameters() if p.requires_grad)
-        whole = [epoch for epoch in net.history if "skipped_steps" in epoch]  # the last may have been cut short
-        rows = [_history_row(epoch, phase, settings.steps_per_epoch) for epoch in whole]
-        module = net.module_.eval().requires_grad_(False)
-        trained = TrainedNetwork(module, rows, summary.best_loss_, n_trained)
+            net.partial_fit(data, epochs=self.settings.n_epochs - sum(each.n_epochs for each in keeping))
+        trained = self._result(net, summary.best_loss_)
         if interrupts:
-            where = f"in the phase {phase!r} after {schedule.step_} of {settings.max_steps} steps"
+            where = f"{self.problem.phase!r}, step {schedule.step_} of {self.settings.max_steps}"
             raise TrainingInterrupted(trained, where, file is not None)
         guard.report()
+        if file is not None:
+            file.write({**vars(trained), "module": trained.module.state_dict()}, finished=True)
         return trained
+
+    def _result(self, net: ObjectiveNet, best_loss: float) -> TrainedNetwork:
+        n_trained = sum(p.numel() for p in net.module_.parameters() if p.requires_grad)
+        epochs = [epoch for epoch in net.history if "skipped_steps" in epoch]  # the last may be cut short
+        rows = [_history_row(epoch, self.problem.phase, self.settings.steps_per_epoch) for epoch in epochs]
+        return TrainedNetwork(net.module_.eval().requires_grad_(False), rows, best_loss, n_trained)
 
 
 def _history_row(epoch: Mapping[str, Any], phase: str, steps_per_epoch: int) -> dict[str, Any]:
