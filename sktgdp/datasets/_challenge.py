@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sktgdp.datasets._ptbxl import read_table, statements_of
 from sktgdp.datasets._records import (
     Reading,
     Records,
@@ -37,6 +36,7 @@ from sktgdp.datasets._statements import (
     warn_of_empty,
 )
 from sktgdp.datasets._stratify import stratified_folds
+from sktgdp.datasets._tables import path_inside, read_table, statements_of
 from sktgdp.datasets._wfdb import Header, RecordError
 
 __all__ = ["load_challenge", "load_icbeb2018"]
@@ -46,6 +46,7 @@ _TRANSLATE: dict[str, Callable[[str], str | None]] = {
     "scp": snomed_to_scp,
     "icbeb": snomed_to_icbeb,
 }
+_PREPARED = "icbeb_database.csv"
 _CLASSES = {name: name for name in ICBEB_CLASSES}
 
 
@@ -121,7 +122,7 @@ def load_icbeb2018(
         As from `load_challenge`. The classes are NORM, AFIB, 1AVB, CLBBB, CRBBB, PAC, VPC, ``STD_``, ``STE_``
         (VPC is PTB-XL's PVC). Every record counts as a patient of its own.
     """
-    if (Path(path) / "icbeb_database.csv").is_file():
+    if (Path(path) / _PREPARED).is_file():
         return _load_prepared(Path(path), waveforms, Reading(sampling_rate, **reading))
     options = {"waveforms": waveforms, "sampling_rate": sampling_rate, **reading}
     bunch = load_challenge(path, labels="icbeb", **options)
@@ -179,12 +180,13 @@ def _without_unlabelled(bunch: Bunch) -> Bunch:
 
 def _load_prepared(folder: Path, waveforms: bool, options: Reading) -> Bunch:
     """ICBEB2018 as the benchmark of PTB-XL writes it: a table, and a WFDB record for each of its rows."""
-    frame = read_table(folder / "icbeb_database.csv", ["scp_codes", "strat_fold"], index="ecg_id")
+    frame = read_table(folder / _PREPARED, ["scp_codes"], index="ecg_id", integers=["strat_fold"])
     rate = 100.0 if options.sampling_rate == 100 else 500.0
-    paths = [folder / f"records{rate:.0f}" / str(name) for name in frame.index]
+    place = f"records{rate:.0f}"
+    paths = [path_inside(folder, f"{place}/{name}", _PREPARED) for name in frame.index]
     records = read_records(paths, options) if waveforms else unread_records(paths, rate)
     row = {path: i for i, path in enumerate(paths)}
     frame = frame.iloc[[row[header.path] for header in records.headers]]
-    bunch = _with_labels(options.report(records), statements_of(frame), _CLASSES.get, ICBEB_CLASSES)
+    bunch = _with_labels(options.report(records), statements_of(frame, folder / _PREPARED), _CLASSES.get, ICBEB_CLASSES)
     bunch.update(folds=frame["strat_fold"].to_numpy(), patient_id=frame.index.to_numpy())
     return bunch

@@ -1,8 +1,7 @@
 """PTB-XL with the label sets of its benchmark.
 
 A record has a statement if ``scp_codes`` names it, whatever its likelihood: 0 stands for an unknown one. The
-task
-"all" has the 71 statements, "diagnostic" 44 of them, "subdiagnostic" and "superdiagnostic" their 23
+task "all" has the 71 statements, "diagnostic" 44 of them, "subdiagnostic" and "superdiagnostic" their 23
 subclasses and 5 superclasses, "form" 19 and "rhythm" 12; four statements are both diagnostic and of form.
 
 References
@@ -14,8 +13,7 @@ Biomedical and Health Informatics 25 (5).
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -26,12 +24,13 @@ from sklearn.utils import Bunch
 
 from sktgdp.datasets._records import Reading, read_records, unread_records
 from sktgdp.datasets._statements import frequent, indicator, warn_of_empty
-from sktgdp.datasets._wfdb import require
+from sktgdp.datasets._tables import path_inside, read_table, statements_of
 
-__all__ = ["load_ptbxl", "read_table", "statements_of"]
+__all__ = ["load_ptbxl"]
 
 TASKS = ("all", "diagnostic", "subdiagnostic", "superdiagnostic", "form", "rhythm")
 _GROUP = {"subdiagnostic": "diagnostic_subclass", "superdiagnostic": "diagnostic_class"}
+_TABLE = "ptbxl_database.csv"
 _FILES = {100: "filename_lr", 500: "filename_hr"}
 
 
@@ -77,30 +76,6 @@ def load_ptbxl(
     return _describe(bunch, task, names, int((wanted & ~labelled).sum()))
 
 
-def read_table(path: Path, columns: Sequence[str], index: str | int) -> Any:
-    """Read a table as a frame that has at least these columns."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; path must be the folder that holds {path.name}")
-    frame = require("pandas", f"reading {path.name}").read_csv(path)
-    named = [frame.columns[index] if isinstance(index, int) else index, *columns]
-    missing = [column for column in named if column not in frame.columns]
-    if missing:
-        raise ValueError(f"{path} lacks the columns {', '.join(missing)}")
-    return frame.set_index(named[0])
-
-
-def statements_of(frame: Any) -> list[list[str]]:
-    """The names in the column ``scp_codes``, a dictionary of likelihoods written as text."""
-    column = frame["scp_codes"]
-    parsed = {}
-    for row, text in column.drop_duplicates().items():
-        try:
-            parsed[text] = [str(code) for code in dict(ast.literal_eval(text))]
-        except (ValueError, SyntaxError, TypeError) as error:
-            raise ValueError(f"scp_codes of record {row} is no dictionary: {text!r}") from error
-    return [parsed[text] for text in column]
-
-
 def _check(task: str, sampling_rate: int) -> None:
     if task not in TASKS:
         raise ValueError(f"unknown task {task!r}; the known ones are {', '.join(map(repr, TASKS))}")
@@ -112,9 +87,9 @@ def _labels(folder: Path, task: str, min_count: int) -> tuple[list[str], NDArray
     """The names of the labels, which record has which, and the table of records."""
     known = ["diagnostic", "form", "rhythm", *_GROUP.values()]
     table = read_table(folder / "scp_statements.csv", known, index=0)
-    needed = ["scp_codes", "strat_fold", "patient_id", *_FILES.values()]
-    frame = read_table(folder / "ptbxl_database.csv", needed, index="ecg_id")
-    statements = statements_of(frame)
+    needed, integers = ["scp_codes", *_FILES.values()], ["strat_fold", "patient_id"]
+    frame = read_table(folder / _TABLE, needed, index="ecg_id", integers=integers)
+    statements = statements_of(frame, folder / _TABLE)
     unknown = sorted({name for has in statements for name in has} - set(table.index))
     if unknown:
         raise ValueError(f"scp_statements.csv does not know the statements {', '.join(unknown)}")
@@ -140,7 +115,7 @@ def _read(folder: Path, frame: Any, target: Any, rows: Any, options: Reading, wa
     """Read the records of these rows; those that are skipped are left out of table and target, too."""
     frame, target = frame[rows], target[rows]
     rate = options.sampling_rate or 0
-    paths = [folder / name for name in frame[_FILES[int(rate)]]]
+    paths = [path_inside(folder, name, _TABLE) for name in frame[_FILES[int(rate)]]]
     records = read_records(paths, options) if waveforms else unread_records(paths, rate)
     row = {path: i for i, path in enumerate(paths)}
     kept = [row[header.path] for header in records.headers]
@@ -149,7 +124,7 @@ def _read(folder: Path, frame: Any, target: Any, rows: Any, options: Reading, wa
         **options.report(records),
         target=target[kept],
         folds=frame["strat_fold"].to_numpy(),
-        patient_id=frame["patient_id"].to_numpy().astype(np.int64),
+        patient_id=frame["patient_id"].to_numpy(),
         ecg_id=frame.index.to_numpy(),
         frame=frame,
     )
