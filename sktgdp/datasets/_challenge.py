@@ -187,6 +187,7 @@ def _load_prepared(folder: Path, waveforms: bool, options: Reading) -> Bunch:
     records = read_records(paths, options) if waveforms else unread_records(paths, rate)
     row = {path: i for i, path in enumerate(paths)}
     frame = frame.iloc[[row[header.path] for header in records.headers]]
-    bunch = _with_labels(options.report(records), statements_of(frame, folder / _PREPARED), _CLASSES.get, ICBEB_CLASSES)
+    statements = statements_of(frame, folder / _PREPARED)
+    bunch = _with_labels(options.report(records), statements, _CLASSES.get, ICBEB_CLASSES)
     bunch.update(folds=frame["strat_fold"].to_numpy(), patient_id=frame.index.to_numpy())
     return bunch

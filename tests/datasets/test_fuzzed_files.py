@@ -72,7 +72,7 @@ def test_records(tmp_path: Path, fmt: str, part: str) -> None:
 def test_tables_of_labels(tmp_path: Path, name: str) -> None:
     write_ptbxl(tmp_path, CODES)
     file = tmp_path / name
-    text, outcomes = file.read_bytes(), {"read": 0, "refused": 0}
+    text, outcomes, nameless = file.read_bytes(), {"read": 0, "refused": 0}, []
     with _bounded_memory(GIGABYTE), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of labels that no record has any more
         for mutated in mutations(text, n=150, seed=0):
@@ -81,15 +81,19 @@ def test_tables_of_labels(tmp_path: Path, name: str) -> None:
                 bunch = load_ptbxl(tmp_path, keep_unlabelled=True)
             except ValueError as error:
                 outcomes["refused"] += 1
-                assert isinstance(error, RecordError) or ".csv" in str(error)
+                nameless += [] if isinstance(error, RecordError) or ".csv" in str(error) else [error]
             else:
                 outcomes["read"] += 1
                 assert len(bunch.data) == len(bunch.target) == len(bunch.frame)
                 assert np.isfinite(bunch.data).all()
+    assert not nameless
     assert min(outcomes.values()) > 0, outcomes
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "{'A': " + "-" * 50_000 + "1}", "{" * 5_000, "__import__('os')"])
+DEEP = ["[" * 100_000, "{'A': " + "-" * 50_000 + "1}", "{" * 5_000]
+
+
+@pytest.mark.parametrize("text", [*DEEP, "__import__('os')"])
 def test_statements_that_no_parser_should_meet(tmp_path: Path, text: str) -> None:
     write_ptbxl(tmp_path, CODES[:1])
     file = tmp_path / "ptbxl_database.csv"
