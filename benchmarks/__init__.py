@@ -15,5 +15,6 @@ BENCHMARKS = {
     "s4": "one optimiser step of the ECG score network, S4D layers beside S4's",
     "ecg": "12-lead ECG: the paper's Tables 2 and 3, on its data or on small open collections",
     "compare": "two files of times that benchmarks wrote: what became slower or faster",
+    "imports": "time to import the package, beside torch, scikit-learn and skorch",
     "metrics": "speed and memory of the metrics beside the usual implementations",
 }

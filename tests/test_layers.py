@@ -37,18 +37,19 @@ def room(rooms: frozenset[str] | set[str], packages: str, guarded: str = "") -> 
 LAYER_2 = {"losses", "guidance", "solvers", "oracles", "likelihood", "nets"}
 MATHEMATICS = {"process"} | LAYER_2
 LAYER_3 = {"metrics", "preprocessing", "datasets"}
-BELOW_TOP = MATHEMATICS | LAYER_3 | {"estimators", "exceptions"}
+BELOW_TOP = MATHEMATICS | LAYER_3 | {"_extras", "estimators", "exceptions"}
 ROOMS = {
+    "_extras": room(set(), ""),
     "exceptions": room(set(), ""),
     "process": room(set(), "torch"),
     **{name: room({"process"}, "torch") for name in LAYER_2},
     "metrics": room(set(), "numpy scipy sklearn"),
     "preprocessing": room(set(), "numpy scipy sklearn", "pandas"),
-    "datasets": room(MATHEMATICS, "numpy scipy sklearn torch tqdm", "pandas wfdb"),
+    "datasets": room(MATHEMATICS | {"_extras"}, "numpy scipy sklearn torch tqdm", "pandas wfdb"),
     "estimators": room(
-        MATHEMATICS | LAYER_3 | {"exceptions"},
+        MATHEMATICS | LAYER_3 | {"_extras", "exceptions"},
         "numpy scipy sklearn torch skorch joblib filelock safetensors tqdm",
-        "pandas imblearn",
+        "pandas",
     ),
     "model_selection": room(BELOW_TOP, "numpy scipy sklearn", "pandas"),
     "plotting": room(BELOW_TOP, "numpy scipy sklearn", "matplotlib pandas"),
@@ -141,6 +142,16 @@ def annotation_violations(source: str, path: str) -> list[str]:
     return list(check(ast.parse(source), ""))
 
 
+def print_violations(source: str, path: str) -> list[str]:
+    """Calls of print: the package logs, or returns what it has to say."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    return [
+        f"{path}:{call.lineno}: print; use logging.getLogger(__name__), or typer.echo in the command line"
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "print"
+    ]
+
+
 def python_files(*folders: str) -> list[str]:
     files = (file for folder in folders for file in (ROOT / folder).rglob("*.py"))
     return sorted(file.relative_to(ROOT).as_posix() for file in files)
@@ -165,6 +176,12 @@ def test_sizes(path: str) -> None:
 @pytest.mark.parametrize("path", PACKAGE_FILES)
 def test_public_functions_are_annotated(path: str) -> None:
     violations = annotation_violations((ROOT / path).read_text(encoding="utf-8"), path)
+    assert not violations, "\n".join(violations)
+
+
+@pytest.mark.parametrize("path", PACKAGE_FILES)
+def test_nothing_is_printed(path: str) -> None:
+    violations = print_violations((ROOT / path).read_text(encoding="utf-8"), path)
     assert not violations, "\n".join(violations)
 
 
@@ -234,3 +251,7 @@ def test_checker_finds_long_file(n_lines: int, n_found: int) -> None:
 def test_checker_finds_missing_annotation(source: str, missing: str) -> None:
     found = annotation_violations(source, "a.py")
     assert [text.rpartition(": ")[2] for text in found] == ([missing] if missing else [])
+
+
+def test_checker_finds_print() -> None:
+    assert len(print_violations("def f():\n    print(1)\n    table.print()", "a.py")) == 1

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from tqdm.auto import tqdm
 
+from sktgdp._extras import require
 from sktgdp.datasets._cache import Array, cached, content_key
 from sktgdp.datasets._wfdb import (
     RATES,
@@ -26,7 +27,6 @@ from sktgdp.datasets._wfdb import (
     RecordError,
     read_header,
     read_signals,
-    require,
     resample,
     resampling_ratio,
 )
@@ -210,7 +210,7 @@ def read_records(
     paths: Sequence[Path], reading: Reading, check: Callable[[Header], object] | None = None
 ) -> Records:
     """Read headers, choose the sampling rate, then read the signals or find them in the cache."""
-    require("wfdb", "reading WFDB records")
+    require("wfdb", "Reading WFDB records")
     headers = read_headers(paths, reading, check)
     rate = reading.sampling_rate or Counter(header.rate for header in headers).most_common(1)[0][0]
     planned = _plan(headers, rate, reading)

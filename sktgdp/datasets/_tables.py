@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sktgdp.datasets._wfdb import require
+from sktgdp._extras import require
 
 __all__ = ["path_inside", "read_table", "statements_of"]
 
@@ -32,7 +32,7 @@ def read_table(path: Path, columns: Sequence[str], index: str | int, integers: S
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; path must be the folder that holds {path.name}")
-    pandas = require("pandas", f"reading {path.name}")
+    pandas = require("pandas", f"Reading {path.name}", extra="timeseries")
     try:
         frame = pandas.read_csv(path)
     except (ValueError, OverflowError) as error:  # decoding and parsing errors are among them

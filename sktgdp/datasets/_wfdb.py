@@ -6,18 +6,19 @@ amount of memory or for files elsewhere. What it claims is therefore first held 
 
 from __future__ import annotations
 
-import importlib
 import re
 import warnings
 from collections.abc import Sequence
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import scipy  # scipy.signal is large and loads on use
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
+
+from sktgdp._extras import require
 
 __all__ = [
     "RATES",
@@ -26,7 +27,6 @@ __all__ = [
     "RecordError",
     "read_header",
     "read_signals",
-    "require",
     "resample",
     "resampling_ratio",
 ]
@@ -79,15 +79,6 @@ class Header(NamedTuple):
         """The lines after ``#``, stripped."""
         lines = (line.strip() for line in self.text.splitlines())
         return [line.lstrip("#").strip() for line in lines if line.startswith("#")]
-
-
-def require(package: str, purpose: str) -> Any:
-    """Import an optional package, or say which extra brings it."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        message = f"{purpose} needs the package {package}: pip install 'sktgdp[timeseries]'"
-        raise ImportError(message, name=package) from error
 
 
 def read_header(path: Path) -> Header:
@@ -167,7 +158,7 @@ def read_signals(header: Header, leads: Sequence[str]) -> NDArray[np.float64]:
         Where a lead is absent or there twice, its unit is no voltage, a sample is invalid, or the record
         cannot be read.
     """
-    wfdb = require("wfdb", "reading WFDB records")
+    wfdb = require("wfdb", "Reading WFDB records")
     try:
         with warnings.catch_warnings():  # what they warn of shows below, as samples that are not finite
             warnings.simplefilter("ignore")
@@ -222,5 +213,6 @@ def resample(signals: NDArray[np.float64], ratio: Fraction) -> NDArray[np.float6
     """
     if ratio == 1:
         return signals
-    resampled = resample_poly(signals, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
+    up, down = ratio.numerator, ratio.denominator
+    resampled = scipy.signal.resample_poly(signals, up, down, axis=-1, padtype="line")
     return np.asarray(resampled, dtype=np.float64)

@@ -22,7 +22,6 @@ from sktgdp.estimators.tgdp import TGDPGenerator
 __all__ = [
     "append_rows",
     "check_data",
-    "import_imblearn",
     "prepare_generator",
     "sampler_tags",
     "seeded_clone",
@@ -159,17 +158,6 @@ def weight_keyword(classifier: Any) -> str:
             "another classifier, or say with n_synthetic how much synthetic rows count."
         )
     return f"{prefix}sample_weight"
-
-
-def import_imblearn() -> Any:
-    """Import imbalanced-learn, which tells scikit-learn that a method may be called ``fit_resample``."""
-    try:
-        import imblearn.base
-        import imblearn.utils
-    except ImportError as error:
-        message = 'GenerativeSampler needs imbalanced-learn: pip install "sktgdp[imblearn]".'
-        raise ImportError(message) from error
-    return imblearn
 
 
 @dataclass

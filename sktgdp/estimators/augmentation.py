@@ -20,12 +20,12 @@ from sklearn.utils.metadata_routing import UNCHANGED
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sktgdp._extras import require
 from sktgdp.estimators._domains import Domains
 from sktgdp.estimators._memory import draw_seed
 from sktgdp.estimators._synthesis import (
     append_rows,
     check_data,
-    import_imblearn,
     prepare_generator,
     sampler_tags,
     seeded_clone,
@@ -168,7 +168,7 @@ FrozenEstimator of a fitted one, or None, default=None
                 "Multilabel and multioutput targets are not supported, since sampling strategies count "
                 "classes. Use AugmentedClassifier with a number in n_synthetic."
             )
-        check = import_imblearn().utils.check_sampling_strategy
+        check = require("imblearn.utils", "GenerativeSampler").check_sampling_strategy
         counts = check(self.sampling_strategy, labels, "over-sampling")
         self.sampling_strategy_ = {label: int(count) for label, count in counts.items()}
         return domains, labels
@@ -185,7 +185,8 @@ FrozenEstimator of a fitted one, or None, default=None
         -------
         self
         """
-        import_imblearn()  # it tells scikit-learn that methods may be called fit_resample
+        # it tells scikit-learn that methods may be called fit_resample
+        require("imblearn.base", "GenerativeSampler")
         request = RequestMethod("fit_resample", ["sample_domain"]).__get__(self, type(self))
         sampler: GenerativeSampler = request(sample_domain=sample_domain)
         return sampler

@@ -7,8 +7,8 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import scipy  # scipy.signal is large and loads on use
 from scipy.ndimage import median_filter
-from scipy.signal import butter, sosfiltfilt
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sktgdp.preprocessing._checks import Signals, SignalTransformer, by_chunks
@@ -35,7 +35,8 @@ class ZeroPhaseFilter:
                 "low < high < rate / 2; None leaves a side open."
             )
         kind = "band" if len(edges) == 2 else "highpass" if high is None else "lowpass"
-        self.sections = butter(order, edges if len(edges) == 2 else edges[0], kind, fs=rate, output="sos")
+        at = edges if len(edges) == 2 else edges[0]
+        self.sections = scipy.signal.butter(order, at, kind, fs=rate, output="sos")
         default = 3 * (2 * len(self.sections) + 1)
         self.padding = max(default, math.ceil(rate / edges[0]))
 
@@ -47,7 +48,7 @@ class ZeroPhaseFilter:
                 "one period of its lower edge. Give longer records, filter before cutting windows, or raise "
                 "the lower edge."
             )
-        return sosfiltfilt(self.sections, signals, axis=-1, padtype="even", padlen=self.padding)
+        return scipy.signal.sosfiltfilt(self.sections, signals, axis=-1, padtype="even", padlen=self.padding)
 
 
 class _Removal(SignalTransformer):

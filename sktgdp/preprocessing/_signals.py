@@ -7,9 +7,9 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import scipy  # scipy.signal is large and loads on use
 from numpy.typing import ArrayLike
 from scipy.fft import dct, idct
-from scipy.signal import resample_poly
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Tags
@@ -92,7 +92,9 @@ class Resampler(SignalTransformer):
 
 def _resampled(signals: Signals, ratio: Fraction) -> Signals:
     up, down = ratio.numerator, ratio.denominator
-    return by_chunks(lambda part: resample_poly(part, up, down, axis=-1, padtype="line"), signals)
+    return by_chunks(
+        lambda part: scipy.signal.resample_poly(part, up, down, axis=-1, padtype="line"), signals
+    )
 
 
 class CropPad(TransformerMixin, BaseEstimator):

@@ -8,9 +8,9 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import scipy  # scipy.signal is large and loads on use
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import uniform_filter1d
-from scipy.signal import find_peaks
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
@@ -275,7 +275,7 @@ class BeatWindows(_Windows):
         slope = np.gradient(band.astype(np.float64), axis=1)
         power = uniform_filter1d(np.square(slope).mean(axis=0), self._samples(0.12))
         steepness = np.sqrt(np.maximum(power, 0.0))  # a running sum may end below 0 by rounding
-        found, shape = find_peaks(steepness, distance=self._samples(0.25), prominence=0.0)
+        found, shape = scipy.signal.find_peaks(steepness, distance=self._samples(0.25), prominence=0.0)
         prominences = shape["prominences"]
         n_usual = max(1, round(record.shape[1] / self.rate * 40 / 60))
         usual = np.median(np.sort(prominences)[-n_usual:]) if len(found) else 0.0
