@@ -229,7 +229,7 @@ def test_frozen_generators_of_something_else(target: Target) -> None:
 
 
 def test_without_imbalanced_learn(stacked: Stacked, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "imblearn.utils", None)
+    monkeypatch.setitem(sys.modules, "imblearn", None)
     with pytest.raises(ImportError, match=r"pip install .sktgdp\[imblearn\]"):
         GenerativeSampler(Stamp()).fit_resample(*stacked)
     assert AugmentedClassifier(generator=Stamp()).fit(*stacked).predict(stacked[0]).shape == (42,)
