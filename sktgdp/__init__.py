@@ -1,5 +1,6 @@
 """Transfer learning of diffusion models, in the style of scikit-learn."""
 
+from sktgdp.estimators._persistence import load
 from sktgdp.estimators.augmentation import AugmentedClassifier, GenerativeSampler
 from sktgdp.estimators.density_ratio import DomainClassifier
 from sktgdp.estimators.diffusion import DiffusionGenerator
@@ -18,4 +19,5 @@ __all__ = [
     "GenerativeSampler",
     "SeriesClassifier",
     "TGDPGenerator",
+    "load",
 ]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "OverlapWarning"]
+__all__ = ["CheckpointError", "ModelFileError", "NotStorableError", "OverlapWarning"]
 
 
 class CheckpointError(ValueError):
     """A checkpoint of another fit, a damaged one, or one that another process is using."""
+
+
+class ModelFileError(ValueError):
+    """A file that holds no model, or one that is damaged, inconsistent, or newer than this package."""
+
+
+class NotStorableError(TypeError):
+    """A part of an estimator that has no place in a model's files."""
 
 
 class OverlapWarning(UserWarning):

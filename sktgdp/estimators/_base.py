@@ -20,6 +20,7 @@ from torch import Tensor
 from sktgdp.estimators._defaults import ByRank, is_series, parts_of
 from sktgdp.estimators._domains import Floats, InputForm, rows_as_fitted
 from sktgdp.estimators._labels import check_labels
+from sktgdp.estimators._persistence import Persistent
 from sktgdp.estimators._sampling import SamplingMixin
 from sktgdp.estimators._settings import TrainingSettings
 from sktgdp.estimators._units import to_units
@@ -32,7 +33,7 @@ __all__ = ["BaseGenerator"]
 DENSITY_CHUNK = {"rows": 1_024, "coordinates": 2**17}
 
 
-class BaseGenerator(SamplingMixin, BaseEstimator):
+class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
     """Sampling and densities over a noise prediction in transformed units.
 
     A subclass sets ``process_``, ``transformer_``, ``latent_shape_`` (of a row in the transformer's units),

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from sktgdp.estimators._labels import LabelCode, check_labels
+from sktgdp.estimators._persistence import Persistent
 from sktgdp.estimators._progress import progress_callbacks
 from sktgdp.estimators._series_training import (
     EVALUATION_CHUNK,
@@ -75,7 +76,9 @@ class SeriesUnits:
         return torch.from_numpy(np.concatenate(parts))
 
 
-class SeriesModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
+class SeriesModel(
+    Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
+):
     """Predictions and features of a fitted network.
 
     A subclass's fit sets ``units_`` (`SeriesUnits`), ``labels_`` (`LabelCode`), ``device_``, ``window_``,

@@ -17,6 +17,7 @@ from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 from torch import nn
 
+from sktgdp.estimators._architecture import remember_architecture
 from sktgdp.estimators._batches import Pool, PoolBatches
 from sktgdp.estimators._checkpoint import Checkpointing, FitCheckpoint, TrainingFile
 from sktgdp.estimators._divergence import DivergenceGuard
@@ -177,8 +178,7 @@ class _Training:
         """What the training gave before."""
         module = self.module(**self.module_params)
         module.load_state_dict(result["module"])
-        module = module.to(self.device).eval().requires_grad_(False)
-        return TrainedNetwork(**{**result, "module": module})
+        return TrainedNetwork(**{**result, "module": self._finished(module.to(self.device))})
 
     def run(self, callbacks: Sequence[Callback], file: TrainingFile | None) -> TrainedNetwork:
         """Train, or go on with what the file holds."""
@@ -209,7 +209,11 @@ class _Training:
         n_trained = sum(p.numel() for p in net.module_.parameters() if p.requires_grad)
         epochs = [epoch for epoch in net.history if "skipped_steps" in epoch]  # the last may be cut short
         rows = [_history_row(epoch, self.problem.phase, self.settings.steps_per_epoch) for epoch in epochs]
-        return TrainedNetwork(net.module_.eval().requires_grad_(False), rows, best_loss, n_trained)
+        return TrainedNetwork(self._finished(net.module_), rows, best_loss, n_trained)
+
+    def _finished(self, module: nn.Module) -> nn.Module:
+        remember_architecture(module, self.module, **self.module_params)
+        return module.eval().requires_grad_(False)
 
 
 def _history_row(epoch: Mapping[str, Any], phase: str, steps_per_epoch: int) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from sktgdp._extras import require
 from sktgdp.estimators._domains import Domains
 from sktgdp.estimators._memory import draw_seed
+from sktgdp.estimators._persistence import Persistent
 from sktgdp.estimators._synthesis import (
     append_rows,
     check_data,
@@ -38,7 +39,7 @@ __all__ = ["AugmentedClassifier", "GenerativeSampler"]
 STRATEGIES = {"auto", "minority", "not minority", "not majority", "all"}
 
 
-class GenerativeSampler(OneToOneFeatureMixin, BaseEstimator):
+class GenerativeSampler(Persistent, OneToOneFeatureMixin, BaseEstimator):
     """Over-sampler that adds rows drawn from a generator of the target domain.
 
     It follows imbalanced-learn's interface and goes into ``imblearn.pipeline.Pipeline`` before a classifier.
@@ -205,7 +206,7 @@ def _classifier_has(method: str) -> Callable[[AugmentedClassifier], bool]:
     return check
 
 
-class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class AugmentedClassifier(Persistent, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Classifier trained on target rows and on rows drawn from a generator of the target domain.
 
     Synthetic rows take part in training only. The generator must know its source in one of the ways that

@@ -35,6 +35,7 @@ from sktgdp.estimators._domains import (
 from sktgdp.estimators._labels import LabelCode, check_labels
 from sktgdp.estimators._memory import draw_seed
 from sktgdp.estimators._objectives import CleanDomain
+from sktgdp.estimators._persistence import Persistent
 from sktgdp.estimators._settings import TrainingSettings
 from sktgdp.estimators._training import TrainingProblem, train_network
 from sktgdp.estimators._units import fit_units, to_units
@@ -101,7 +102,7 @@ class _Features(NamedTuple):
 Domains = tuple[_Features, _Features]  # source, target
 
 
-class DomainClassifier(BaseEstimator):
+class DomainClassifier(Persistent, BaseEstimator):
     """Classifier of the domain of a row, whose calibrated logit is the log density ratio q/p.
 
     Parameters

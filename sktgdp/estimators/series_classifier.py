@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import nn
 
+from sktgdp.estimators._architecture import architecture_of, remember_architecture
 from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._devices import resolve_device
 from sktgdp.estimators._domains import FOUR_ARRAYS, split_domains
@@ -194,6 +195,7 @@ class SeriesClassifier(SeriesModel):
         seed = draw_seed(self.random_state)
         with seeded(seed, self.device_):
             self.network_ = make(rows.shape[1], self.labels_.n_labels).to(self.device_)
+        remember_architecture(self.network_, make, rows.shape[1], self.labels_.n_labels)
         data = self._labelled(self.units_(rows), self.labels_.encode(labels), weight)
         self._train(data, TrainingSettings(self.max_steps, self.lr, self.weight_decay), seed, "classifier")
         self.network_.eval().requires_grad_(False)
@@ -323,6 +325,10 @@ class FineTunedSeriesClassifier(SeriesModel):
         network: Any = self.network_
         with seeded(seed, self.device_):
             network.replace_head(self.labels_.n_labels)
+        made_by = architecture_of(network)
+        if made_by is not None:
+            sizes = made_by.args[0], self.labels_.n_labels
+            remember_architecture(network, made_by.make, *sizes, **made_by.keywords)
         network.head.requires_grad_(True)
         self._train(data, TrainingSettings(self.head_steps, self.lr, self.weight_decay), seed, "new head")
         network.requires_grad_(True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,9 +58,6 @@ class CategoryColumn:
         values = np.asarray(column.astype(object))
         self.missing_mark = values[missing][:1]  # none where nothing is missing
         self.categories = self._known(values[~missing])
-        # 1, 1.0 and True are equal and still three categories, if the fitted column holds them all
-        self.codes = {(type(value), value): code for code, value in enumerate(self.categories)}
-        self.loose_codes = {value: code for (_, value), code in self.codes.items()}
         self.frequencies = np.bincount(self._encode(column), minlength=self.width) / len(missing)
         self.scale = math.sqrt((1 - np.square(self.frequencies).sum()) / self.width) if self._varies else 1.0
 
@@ -74,6 +72,16 @@ class CategoryColumn:
         table[: len(self.categories)] = self.categories
         table[len(self.categories) :] = self.missing_mark
         return table[np.argmax(z * self.scale + self.frequencies, axis=1)], np.zeros(len(z), dtype=bool)
+
+    @cached_property
+    def codes(self) -> dict[tuple[type, Any], int]:
+        """Numbers of the categories; 1, 1.0 and True are equal and still three, if all were fitted."""
+        return {(type(value), value): code for code, value in enumerate(self.categories)}
+
+    @cached_property
+    def loose_codes(self) -> dict[Any, int]:
+        """Numbers of the categories whatever their type."""
+        return {value: code for (_, value), code in self.codes.items()}
 
     @property
     def width(self) -> int:
