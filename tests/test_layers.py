@@ -54,7 +54,10 @@ ROOMS = {
     ),
     "model_selection": room(BELOW_TOP, "numpy scipy sklearn", "pandas"),
     "plotting": room(BELOW_TOP, "numpy scipy sklearn", "matplotlib pandas"),
-    "cli": room(BELOW_TOP | {"model_selection", "plotting"}, "numpy sklearn torch", "matplotlib pandas"),
+    "report": room(LAYER_3 | {"plotting"}, "numpy scipy sklearn", "matplotlib"),
+    "cli": room(
+        BELOW_TOP | {"model_selection", "plotting", "report"}, "numpy sklearn torch", "matplotlib pandas"
+    ),
     "__init__": room(BELOW_TOP | {"model_selection", "plotting"}, ""),
 }
 READ_VERSION = {"estimators", "cli"}  # may import sktgdp.__version__, to write it into saved files

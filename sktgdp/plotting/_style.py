@@ -1,0 +1,127 @@
+"""What all pictures share: colours, axes, legends. matplotlib is imported where something is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["COLORS", "MARKERS", "REAL", "SYNTHETIC", "axes_grid", "class_styles", "legend_beside", "one_axes"]
+
+# Okabe and Ito's palette, which every eye tells apart; without its yellow, too pale for thin marks on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = "o^sDvPX<>*"
+REAL: dict[str, Any] = {"color": COLORS[0], "marker": "o"}
+SYNTHETIC: dict[str, Any] = {"color": COLORS[1], "marker": "^"}
+GREY = "#777777"
+
+PANEL = (3.2, 2.5)  # inches
+
+
+def pyplot(caller: str) -> Any:
+    """matplotlib.pyplot, or an error that says how to get it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            f'{caller} draws with matplotlib, which is not installed: pip install "sktgdp[plot]"'
+        ) from error
+    return plt
+
+
+def one_axes(ax: Any, caller: str, size: tuple[float, float] = (6.4, 4.4)) -> Any:
+    """The given axes, or those of a new figure."""
+    if ax is not None:
+        return ax
+    return pyplot(caller).subplots(figsize=size, layout="constrained")[1]
+
+
+def axes_grid(
+    ax: Any,
+    n_panels: int,
+    caller: str,
+    *,
+    n_columns: int = 3,
+    panel: tuple[float, float] = PANEL,
+    share: bool = False,
+) -> NDArray[Any]:
+    """Axes of a picture with several panels.
+
+    Parameters
+    ----------
+    ax : None, Axes or array of Axes
+        None makes a new figure. Single axes give their place to a grid of panels, or serve as the panel where
+        there is but one. An array is used as it is, the panels in its order.
+    n_panels : int
+    caller : str
+        For messages.
+    n_columns : int
+        Most panels side by side.
+    panel : (float, float)
+        Inches of a panel in a new figure.
+    share : bool
+        Whether all panels have the same limits.
+
+    Returns
+    -------
+    ndarray of Axes, of shape (n_panels,)
+    """
+    if ax is not None and not hasattr(ax, "figure"):
+        axes = np.asarray(ax, dtype=object).ravel()
+        if len(axes) < n_panels:
+            raise ValueError(f"{caller} draws {n_panels} panels, but ax holds {len(axes)} axes.")
+        return axes[:n_panels]
+    if ax is not None and n_panels == 1:
+        return np.array([ax], dtype=object)
+    width = min(n_columns, n_panels)
+    shape = (-(-n_panels // width), width)
+    if ax is None:
+        size = (panel[0] * shape[1] + 0.4, panel[1] * shape[0] + 0.5)
+        figure = pyplot(caller).figure(figsize=size, layout="constrained")
+        grid = figure.add_gridspec(*shape)
+    else:
+        place = ax.get_subplotspec()
+        if place is None:
+            raise ValueError(
+                f"{caller} draws {n_panels} panels into the place of ax, which must come from plt.subplots "
+                f"or another grid; or give an array of {n_panels} axes."
+            )
+        figure = ax.figure
+        ax.set_axis_off()
+        grid = place.subgridspec(*shape)
+    axes_: list[Any] = []
+    for k in range(n_panels):
+        shared = {"sharex": axes_[0], "sharey": axes_[0]} if share and axes_ else {}
+        axes_.append(figure.add_subplot(grid[divmod(k, width)], **shared))
+    return np.array(axes_, dtype=object)
+
+
+def legend_beside(ax: Any, handles: Sequence[Any] | None = None, **options: Any) -> Any:
+    """Legend to the right of the axes, where it hides no data; none without labels."""
+    handles = ax.get_legend_handles_labels()[0] if handles is None else handles
+    if not handles:
+        return None
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0, "frameon": False}
+    return ax.legend(handles=list(handles), **(place | {"fontsize": 9} | options))
+
+
+def class_styles(n_classes: int) -> list[dict[str, Any]]:
+    """Colour and marker of each class: 70 pairs before one comes again."""
+    return [
+        {"color": COLORS[k % len(COLORS)], "marker": MARKERS[(k + k // len(COLORS)) % len(MARKERS)]}
+        for k in range(n_classes)
+    ]
+
+
+def quiet_spines(ax: Any) -> None:
+    """Leave the frame on the two sides that carry numbers."""
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def shorten(text: str, length: int = 24) -> str:
+    """Text of a label without line breaks, cut where it is too long. Dollar signs are no formulas."""
+    line = " ".join(text.split())
+    cut = line if len(line) <= length else line[: length - 1] + "…"
+    return cut.replace("$", r"\$")
