@@ -170,22 +170,22 @@ class MarginalsDisplay:
             self._draw(axes, column, kind)
             quiet_spines(axes)
             axes.tick_params(labelsize=8)
-        handles = self._handles()
-        if ax is None:
-            self.figure_.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
-        else:
-            legend_beside(self.axes_[-1], handles)
+        self._add_legend(of_figure=ax is None)
         if self.n_left_out:
             text = f"{self.n_left_out} more column{'s' * (self.n_left_out > 1)} not drawn"
             below = self.axes_[-1].get_xlabel()
             self.axes_[-1].set_xlabel("\n".join(filter(None, [below, text])), fontsize=8, color=GREY)
         return self
 
-    def _handles(self) -> list[Any]:
+    def _add_legend(self, of_figure: bool) -> None:
         from matplotlib.patches import Patch
 
         pairs = zip(self.names, STYLES, strict=True)
-        return [Patch(color=style["color"], alpha=0.6, label=name) for name, style in pairs]
+        handles = [Patch(color=style["color"], alpha=0.6, label=name) for name, style in pairs]
+        if of_figure:
+            self.figure_.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
+        else:
+            legend_beside(self.axes_[-1], handles)
 
     def _draw(self, axes: Any, column: ComparableColumn, kind: Kind) -> None:
         title = shorten(column.name)
