@@ -117,13 +117,11 @@ class MarginalsDisplay:
         ----------
         X_real, X_synthetic : DataFrame or array-like of shape (n, d) or (n, channels, length)
             The channels of series are columns; their values at up to 64 times are drawn together.
-        columns : sequence of column names, optional
-            Which columns, in this order; all by default. Columns of arrays are called x0, x1, ..., channels
-            "channel 0", "channel 1", ...
+        columns : sequence of names, optional
+            Which, in this order; all by default. Those of arrays are x0, x1, ..., of series "channel 0", ...
         max_columns : int, default=12
             Columns drawn at most; the last panel says how many are left out.
         names : (str, str)
-            Names of the samples for the legend.
         kind, ax
             See `plot`.
 
@@ -137,12 +135,7 @@ class MarginalsDisplay:
             If the samples differ in their columns, or a column is asked for that is not there.
         """
         found = comparable_columns((X_real, X_synthetic), ("X_real", "X_synthetic"))
-        if columns is not None:
-            by_name = {column.name: column for column in found}
-            missing = [name for name in columns if str(name) not in by_name]
-            if missing:
-                raise ValueError(f"There are no columns {missing}; those of X_real: {list(by_name)[:20]}.")
-            found = [by_name[str(name)] for name in columns]
+        found = found if columns is None else _chosen(found, columns)
         if max_columns < 1:
             raise ValueError(f"max_columns must be at least 1, got {max_columns}.")
         shown = found[:max_columns]
@@ -208,6 +201,15 @@ class MarginalsDisplay:
                 counts = ", ".join(f"{n} {name}" for n, name in zip(beyond, self.names, strict=True))
                 axes.set_xlabel(f"beyond the axis: {counts}", fontsize=8)
         axes.set_title(title, fontsize=9)
+
+
+def _chosen(found: Sequence[ComparableColumn], names: Sequence[Hashable]) -> list[ComparableColumn]:
+    """Columns of these names, in their order."""
+    by_name = {column.name: column for column in found}
+    missing = [name for name in names if str(name) not in by_name]
+    if missing:
+        raise ValueError(f"There are no columns {missing}; those of X_real: {list(by_name)[:20]}.")
+    return [by_name[str(name)] for name in names]
 
 
 def _few_values(values: Sequence[NDArray[Any]]) -> NDArray[np.float64] | None:

@@ -41,6 +41,11 @@ class SampleScatterDisplay:
     explained_variance_ratio_ : ndarray of shape (2,), or None
         Share of the real rows' variance that the components hold.
 
+    Notes
+    -----
+    Principal components are those of the real rows, numbers over their standard deviation and categories as
+    indicators.
+
     Examples
     --------
     >>> import numpy as np
@@ -118,32 +123,24 @@ class SampleScatterDisplay:
         Parameters
         ----------
         X_real, X_synthetic : DataFrame or array-like of shape (n, d) or (n, channels, length)
-        y_real, y_synthetic : array-like of labels, optional
-            Both or none. Classes, or a multi-label indicator whose rows are then the classes.
+        y_real, y_synthetic : array-like, optional
+            Both or none: classes, or a multi-label indicator whose rows are then the classes.
         features : two names or positions of columns of numbers, optional
-            By default the columns where there are two, else the first two principal components of the real
-            rows, numbers scaled to unit variance and categories as indicators.
-        max_rows : int, default=1000
+            By default the columns where there are two, else two principal components of the real rows.
+        max_rows, random_state
             Points per sample at most, drawn at random.
-        random_state : int, RandomState or None
-        names : (str, str)
-        ax
-            See `plot`.
+        names, ax
+            See the class and `plot`.
 
         Returns
         -------
         SampleScatterDisplay
         """
-        if (y_real is None) != (y_synthetic is None):
-            raise ValueError("Give y_real and y_synthetic, or neither of them.")
-        samples, labels = [], []
-        for X, y in ((X_real, y_real), (X_synthetic, y_synthetic)):
-            at = some_rows(len(X), max_rows, random_state)
-            samples.append(take(X, at))
-            labels.append(None if y is None else class_names(take(y, at)))
+        places = [some_rows(len(X), max_rows, random_state) for X in (X_real, X_synthetic)]
+        labels = _labels((y_real, y_synthetic), places)
+        samples = [take(X, at) for X, at in zip((X_real, X_synthetic), places, strict=True)]
         points, axis_names, ratio = _plane(samples, features)
-        pair = None if labels[0] is None or labels[1] is None else (labels[0], labels[1])
-        display = cls(*points, labels=pair, axis_names=axis_names, names=names)
+        display = cls(*points, labels=labels, axis_names=axis_names, names=names)
         display.explained_variance_ratio_ = ratio
         return display.plot(ax=ax)
 
@@ -166,6 +163,15 @@ class SampleScatterDisplay:
             axes.set_xlabel(self.axis_names[0])
         self.axes_[0].set_ylabel(self.axis_names[1])
         return self
+
+
+def _labels(ys: tuple[Any, Any], places: Sequence[Any]) -> tuple[list[str], list[str]] | None:
+    """Classes of the rows at these places, if both samples have labels."""
+    if (ys[0] is None) != (ys[1] is None):
+        raise ValueError("Give y_real and y_synthetic, or neither of them.")
+    if ys[0] is None:
+        return None
+    return class_names(take(ys[0], places[0])), class_names(take(ys[1], places[1]))
 
 
 def class_names(y: Any) -> list[str]:

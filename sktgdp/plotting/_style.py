@@ -49,24 +49,8 @@ def axes_grid(
 ) -> NDArray[Any]:
     """Axes of a picture with several panels.
 
-    Parameters
-    ----------
-    ax : None, Axes or array of Axes
-        None makes a new figure. Single axes give their place to a grid of panels, or serve as the panel where
-        there is but one. An array is used as it is, the panels in its order.
-    n_panels : int
-    caller : str
-        For messages.
-    n_columns : int
-        Most panels side by side.
-    panel : (float, float)
-        Inches of a panel in a new figure.
-    share : bool
-        Whether all panels have the same limits.
-
-    Returns
-    -------
-    ndarray of Axes, of shape (n_panels,)
+    ``ax`` may be None, for a new figure with panels of so many inches; single axes, which serve as the panel
+    where there is but one, or give their place to a grid of panels; or an array of axes, used in its order.
     """
     if ax is not None and not hasattr(ax, "figure"):
         axes = np.asarray(ax, dtype=object).ravel()
@@ -75,27 +59,27 @@ def axes_grid(
         return axes[:n_panels]
     if ax is not None and n_panels == 1:
         return np.array([ax], dtype=object)
-    width = min(n_columns, n_panels)
-    shape = (-(-n_panels // width), width)
+    shape = (-(-n_panels // n_columns), min(n_columns, n_panels))
     if ax is None:
         size = (panel[0] * shape[1] + 0.4, panel[1] * shape[0] + 0.5)
         figure = pyplot(caller).figure(figsize=size, layout="constrained")
-        grid = figure.add_gridspec(*shape)
-    else:
-        place = ax.get_subplotspec()
-        if place is None:
-            raise ValueError(
-                f"{caller} draws {n_panels} panels into the place of ax, which must come from plt.subplots "
-                f"or another grid; or give an array of {n_panels} axes."
-            )
-        figure = ax.figure
-        ax.set_axis_off()
-        grid = place.subgridspec(*shape)
-    axes_: list[Any] = []
+        return _fill(figure, figure.add_gridspec(*shape), n_panels, share)
+    if ax.get_subplotspec() is None:
+        raise ValueError(
+            f"{caller} draws {n_panels} panels into the place of ax, which must come from plt.subplots or "
+            f"another grid; or give an array of {n_panels} axes."
+        )
+    ax.set_axis_off()
+    return _fill(ax.figure, ax.get_subplotspec().subgridspec(*shape), n_panels, share)
+
+
+def _fill(figure: Any, grid: Any, n_panels: int, share: bool) -> NDArray[Any]:
+    """Axes in the cells of a grid, by rows."""
+    axes: list[Any] = []
     for k in range(n_panels):
-        shared = {"sharex": axes_[0], "sharey": axes_[0]} if share and axes_ else {}
-        axes_.append(figure.add_subplot(grid[divmod(k, width)], **shared))
-    return np.array(axes_, dtype=object)
+        shared = {"sharex": axes[0], "sharey": axes[0]} if share and axes else {}
+        axes.append(figure.add_subplot(grid[divmod(k, grid.ncols)], **shared))
+    return np.array(axes, dtype=object)
 
 
 def legend_beside(ax: Any, handles: Sequence[Any] | None = None, **options: Any) -> Any:
