@@ -12,6 +12,7 @@ BENCHMARKS = {
     "overlap": "the rule for the weights of the regularisers, over data sets of every overlap",
     "ford": "engine noise, FordA to FordB: does augmentation with generated spectra help a classifier?",
     "search": "what a grid search costs with memory=, beside its target-side fits",
+    "training": "a gradient step of every network beside a bare PyTorch loop; start-up of a fit",
     "s4": "one optimiser step of the ECG score network, S4D layers beside S4's",
     "ecg": "12-lead ECG: the paper's Tables 2 and 3, on its data or on small open collections",
     "compare": "two files of times that benchmarks wrote: what became slower or faster",

@@ -15,6 +15,7 @@ from benchmarks.__main__ import listing, main
 from benchmarks._cache import RunCache
 from benchmarks._data import HEART_CODES, load_shift, snap_heart, source_key
 from benchmarks._report import Page, number, plus_minus, shown_command, table
+from benchmarks._timing import Results
 from benchmarks._trials import run_all
 from benchmarks.ford import ford_shift, log_spectra
 
@@ -219,3 +220,11 @@ def test_without_data_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("SKTGDP_DATA", str(tmp_path / "none"))
     with pytest.raises(FileNotFoundError, match="Set SKTGDP_DATA"):
         main(["heart_disease", "--quick", "--cache", str(tmp_path)])
+
+
+def test_training(tmp_path: Path) -> None:
+    page = _quick("training", tmp_path, "--case", "source diffusion", "--case", "guidance, both regularisers")
+    for words in ("Before the first step", "| source diffusion | 16 |", "ours over strict"):
+        assert words in page
+    kept = Results.read(tmp_path / "docs" / "benchmarks" / "training.json").results
+    assert {"start-up: fit of one step", "source diffusion, 16: bare"} <= set(kept)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,9 +14,11 @@ from sktgdp.process import VPProcess
 
 __all__ = ["Batch", "IndexBatches", "NoisedRows", "Pool", "PoolBatches"]
 
+# Numbers that are noised together: small batches share the calls, large ones stay in the processor's cache.
+NOISED_TOGETHER = 2**16
 
-@dataclass(frozen=True)
-class NoisedRows:
+
+class NoisedRows(NamedTuple):
     """Rows of one domain with a time and a noise each; see `sktgdp.process` for the symbols."""
 
     x0: Tensor
@@ -24,6 +27,12 @@ class NoisedRows:
     eps: Tensor
     x_t: Tensor
     log_ratio: Tensor | None
+
+    def split(self, size: int) -> list[NoisedRows]:
+        """Cut into parts of ``size`` rows."""
+        n_parts = len(self.x0) // size
+        columns = [[None] * n_parts if values is None else values.split(size) for values in self]
+        return [NoisedRows(*part) for part in zip(*columns, strict=True)]
 
 
 class Batch:
@@ -57,16 +66,22 @@ class IndexBatches:
 
     def __init__(self, n_rows: int, size: int, generator: torch.Generator) -> None:
         self.n_rows, self.size, self.generator = n_rows, size, generator
-        self.queue = torch.empty(0, dtype=torch.long)  # drawn, not given out
+        # drawn, not given out
+        self.queue = torch.empty(0, dtype=torch.long, device=generator.device)
 
     def __iter__(self) -> IndexBatches:
         return self
 
     def __next__(self) -> Tensor:
-        while len(self.queue) < self.size:
-            self.queue = torch.cat([self.queue, torch.randperm(self.n_rows, generator=self.generator)])
-        batch, self.queue = self.queue[: self.size], self.queue[self.size :]
-        return batch
+        return self.take(self.size)
+
+    def take(self, n_indices: int) -> Tensor:
+        """The next so many indices, of one batch or of several."""
+        while len(self.queue) < n_indices:
+            drawn = torch.randperm(self.n_rows, generator=self.generator, device=self.generator.device)
+            self.queue = torch.cat([self.queue, drawn])
+        taken, self.queue = self.queue[:n_indices], self.queue[n_indices:]
+        return taken
 
 
 @dataclass
@@ -95,16 +110,24 @@ class Pool:
         """Endless index batches, by one permutation of the rows after another."""
         return IndexBatches(len(self), self.batch_size, generator)
 
-    def noised(self, index: Tensor, process: VPProcess, generator: torch.Generator) -> NoisedRows:
-        """Noise the indexed rows at times spread evenly over (t_min, 1] (stratified draws)."""
+    def noised(
+        self, index: Tensor, process: VPProcess, generator: torch.Generator, n_batches: int = 1
+    ) -> NoisedRows:
+        """Noise the indexed rows, on the generator's device.
+
+        The times of every batch are spread evenly over (t_min, 1] (stratified draws) and grow along it: the
+        order of the rows is left to the index, which is to be random.
+        """
+        device, size = generator.device, len(index) // n_batches
         pick = index.to(self.x0.device)
-        x0 = self.x0[pick]
-        spread = torch.arange(len(index)) + torch.rand(len(index), generator=generator)
-        t = process.t_min + (1.0 - process.t_min) * spread / len(index)
-        t = t[torch.randperm(len(index), generator=generator)].to(x0)
-        eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype).to(x0)
-        y = None if self.y is None else self.y[pick]
-        log_ratio = None if self.log_ratio is None else self.log_ratio[pick]
+        x0, y, log_ratio = (
+            None if rows is None else rows[pick].to(device) for rows in (self.x0, self.y, self.log_ratio)
+        )
+        assert x0 is not None
+        chance = torch.rand((n_batches, size), generator=generator, dtype=x0.dtype, device=device)
+        spread = chance.add_(torch.arange(size, dtype=x0.dtype, device=device)).flatten()
+        t = spread.mul_((1.0 - process.t_min) / size).add_(process.t_min)
+        eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=device)
         return NoisedRows(x0, y, t, eps, process.perturb(x0, t, eps), log_ratio)
 
 
@@ -132,15 +155,21 @@ class PoolBatches(torch.utils.data.Dataset[tuple[Batch, Tensor]]):
     ) -> None:
         self.pools, self.process, self.n_steps, self.generator = pools, process, n_steps, generator
         self.streams = {name: pool.indices(generator) for name, pool in pools.items()}
-        self.fixed = [self._draw() for _ in range(n_steps)] if fixed else None
+        self.fixed = list(self._draws()) if fixed else None
 
-    def _draw(self) -> Batch:
-        return Batch(
-            {
-                name: pool.noised(next(self.streams[name]), self.process, self.generator)
-                for name, pool in self.pools.items()
-            }
-        )
+    def _draws(self) -> Iterator[Batch]:
+        """The batches of an epoch, several drawn at a time where they are small."""
+        numbers = sum(pool.batch_size * math.prod(pool.x0.shape[1:]) for pool in self.pools.values())
+        together = max(1, NOISED_TOGETHER // numbers)
+        for start in range(0, self.n_steps, together):
+            n_batches = min(together, self.n_steps - start)
+            parts = []
+            for name, pool in self.pools.items():
+                index = self.streams[name].take(n_batches * pool.batch_size)
+                rows = pool.noised(index, self.process, self.generator, n_batches)
+                parts.append(rows.split(pool.batch_size))
+            for rows_of_domains in zip(*parts, strict=True):
+                yield Batch(dict(zip(self.pools, rows_of_domains, strict=True)))
 
     def state_dict(self) -> dict[str, Any]:
         """Where the random stream and the queues stand."""
@@ -161,4 +190,4 @@ class PoolBatches(torch.utils.data.Dataset[tuple[Batch, Tensor]]):
         unused = torch.empty(0)
         if self.fixed is not None:
             return ((batch, unused) for batch in self.fixed)
-        return ((self._draw(), unused) for _ in range(self.n_steps))
+        return ((batch, unused) for batch in self._draws())

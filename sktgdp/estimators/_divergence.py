@@ -79,7 +79,7 @@ class DivergenceGuard(Callback):
         self.__dict__.update(state_dict)
 
     def _keep(self, net: NeuralNet) -> None:
-        self.good_ = copy.deepcopy([net.module_.state_dict(), net.average_.model.state_dict()])
+        self.good_ = copy.deepcopy([net.module_.state_dict(), net.average_.state_dict()])
 
     def accepts(self, net: NeuralNet, batch: Any, step: Mapping[str, Any], norm: float) -> bool:
         """Whether a step may be taken; if not, put back the last good weights where it is time to.
@@ -109,7 +109,7 @@ class DivergenceGuard(Callback):
         self.cause_ = f"{', '.join(faulty) or 'the sum of all terms'} (last losses: {values})"
         weights, average = self.good_
         net.module_.load_state_dict(weights)
-        net.average_.model.load_state_dict(average)
+        net.average_.load_state_dict(average)
         net.optimizer_.state.clear()
         self.n_in_row_ = 0
         if self.n_restores_ == MAX_RESTORES:

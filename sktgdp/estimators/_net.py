@@ -11,7 +11,6 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from sktgdp.estimators._batches import Batch, PoolBatches
 from sktgdp.estimators._divergence import DivergenceGuard
@@ -32,24 +31,51 @@ Trainable = Callable[[nn.Module], Iterable[nn.Parameter]]
 
 
 class MovingAverage:
-    """Exponential moving average of a module's weights that forgets the start while it is young.
+    """Exponential moving average of a module's trained weights that forgets the start while it is young.
 
     Not a module itself: skorch would hand its weights to the optimiser.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Averaged are its parameters that require a gradient; its buffers are copied.
+    decay : float
+        0 keeps no average: ``module`` is then the live network itself.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.model = AveragedModel(module, multi_avg_fn=self._blend)
+        self.decay, self.n_steps = decay, 0
+        self.live = self._module = module
+        if decay > 0.0:
+            self._module = copy.deepcopy(module).eval().requires_grad_(False)
+        pairs = zip(module.parameters(), self._module.parameters(), strict=True)
+        # detached, so that no step has to switch gradients off
+        trained = [(theirs.detach(), ours.detach()) for theirs, ours in pairs if theirs.requires_grad]
+        self._live_weights, self._weights = ([pair[k] for pair in trained] for k in (0, 1))
 
-    @torch.no_grad()
-    def _blend(self, average: Any, live: Any, n_averaged: Tensor | int) -> None:
-        n_steps = int(n_averaged)
-        torch._foreach_lerp_(average, live, 1.0 - min(self.decay, n_steps / (n_steps + 10.0)))
+    def update(self) -> None:
+        """Take in the weights of one more step."""
+        if self.decay > 0.0:
+            weight = 1.0 - min(self.decay, self.n_steps / (self.n_steps + 10.0))
+            torch._foreach_lerp_(self._weights, self._live_weights, weight)
+        self.n_steps += 1
 
     @property
     def module(self) -> nn.Module:
         """The averaged network."""
-        return self.model.module
+        if self._module is not self.live:
+            for ours, theirs in zip(self._module.buffers(), self.live.buffers(), strict=True):
+                ours.copy_(theirs)
+        return self._module
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the averaged weights and the number of steps in them."""
+        return {"n_steps": self.n_steps, "weights": self.module.state_dict()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from where another average stood."""
+        self.n_steps = state_dict["n_steps"]
+        self._module.load_state_dict(state_dict["weights"])
 
 
 class ObjectiveCriterion(nn.Module):
@@ -83,29 +109,67 @@ class ObjectiveNet(NeuralNet):
 
     def initialize(self) -> ObjectiveNet:
         super().initialize()
-        self.average_ = MovingAverage(self.module_, self.ema_decay)
+        self.record_: dict[str, Any] = {}  # what the history holds of the batch at hand
+        self.step_: dict[str, Any] = {}  # its loss, and the terms of it
+        self.listeners_: dict[str, list[Any]] = {}
+        self.start_from(None, None)
         return self
 
     def start_from(self, module: nn.Module | None, trainable: Trainable | None) -> None:
         """Copy the weights of another network, if given, and free only the trainable parameters."""
         if module is not None:
             self.module_.load_state_dict(module.state_dict())
-            self.average_ = MovingAverage(self.module_, self.ema_decay)
         if trainable is not None:
             self.module_.requires_grad_(False)
             for parameter in trainable(self.module_):
                 parameter.requires_grad_(True)
+        self.trained_ = [p for p in self.module_.parameters() if p.requires_grad]
+        self.average_ = MovingAverage(self.module_, self.ema_decay)
 
     def parts(self) -> dict[str, Any]:
         """All in it that has a state, but the history."""
-        return {"module": self.module_, "average": self.average_.model, "optimizer": self.optimizer_}
+        return {"module": self.module_, "average": self.average_, "optimizer": self.optimizer_}
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         return []
 
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call those callbacks alone that have something to do at this moment."""
+        getattr(self, method_name)(self, **cb_kwargs)
+        listeners = self.listeners_.get(method_name)
+        if listeners is None:
+            methods = [getattr(callback, method_name) for _, callback in self.callbacks_]
+            idle = getattr(Callback, method_name)
+            listeners = [method for method in methods if getattr(method, "__func__", None) is not idle]
+            self.listeners_[method_name] = listeners
+        for method in listeners:
+            method(self, **cb_kwargs)
+
     def get_iterator(self, dataset: PoolBatches, training: bool = False) -> PoolBatches:
         return dataset
+
+    def _set_training(self, training: bool = True) -> None:
+        if self.module_.training != training:
+            super()._set_training(training)
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Callable[..., Any], **fit_params: Any
+    ) -> None:
+        """As skorch's, but the losses stay on the device until the epoch is over."""
+        if iterator is None:
+            return
+        batches = self.history[-1]["batches"]
+        start = len(batches)
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            self.record_ = batches[-1]
+            step = step_fn(batch, **fit_params)
+            self.record_[prefix + "_loss"] = _kept(step["loss"])
+            self.record_[prefix + "_batch_size"] = len(batch[0])
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.history.record(prefix + "_batch_count", len(batches) - start)
+        _read(batches[start:])
 
     def infer(self, x: Batch, **fit_params: Any) -> dict[str, Tensor]:
         return self.criterion_(self.module_, x)
@@ -114,27 +178,46 @@ class ObjectiveNet(NeuralNet):
         self, y_pred: dict[str, Tensor], y_true: Tensor, X: Batch | None = None, training: bool = False
     ) -> Tensor:
         prefix = "train_" if training else "valid_"
-        for name, term in y_pred.items():
-            self.history.record_batch(prefix + name, term.item())
         weights = self.term_weights or {}
-        return sum((weights.get(name, 1.0) * term for name, term in y_pred.items()), torch.zeros(()))
+        total: Tensor | None = None
+        for name, term in y_pred.items():
+            self.record_[prefix + name] = _kept(term)
+            weighted = term * weights[name] if name in weights else term
+            total = weighted if total is None else total + weighted
+        assert total is not None
+        self.step_ = {"loss": total, "y_pred": y_pred}
+        return total
 
     def train_step(self, batch: tuple[Batch, Tensor], **fit_params: Any) -> dict[str, Any]:
         step = super().train_step(batch, **fit_params)
-        self.average_.model.update_parameters(self.module_)
+        self.average_.update()
         return step
 
     def validation_step(self, batch: tuple[Batch, Tensor], **fit_params: Any) -> dict[str, Any]:
+        self._set_training(False)
         with torch.no_grad():
             terms = self.criterion_(self.average_.module, batch[0])
             return {"loss": self.get_loss(terms, batch[1]), "y_pred": terms}
 
-    def train_step_single(self, batch: tuple[Batch, Tensor], **fit_params: Any) -> dict[str, Any]:
-        step = super().train_step_single(batch, **fit_params)
-        norm = nn.utils.clip_grad_norm_(self.module_.parameters(), self.max_grad_norm)
-        if not self.guard.accepts(self, batch[0], step, float(norm)):
+    def on_grad_computed(self, net: NeuralNet, batch: Any = None, **kwargs: Any) -> None:
+        """Clip the gradient; a step that the guard refuses leaves the weights as they are."""
+        norm = nn.utils.clip_grad_norm_(self.trained_, self.max_grad_norm)
+        if not self.guard.accepts(self, batch[0], self.step_, float(norm)):
             self.module_.zero_grad()
-        return step
+
+
+def _kept(value: Tensor) -> float | Tensor:
+    """A loss as a number where that costs nothing, elsewhere a copy on the device."""
+    return value.item() if value.device.type == "cpu" else value.detach().clone()
+
+
+def _read(batches: list[dict[str, Any]]) -> None:
+    """Bring what batches recorded on the device to the host, all at once."""
+    places = [(batch, k) for batch in batches for k, v in batch.items() if isinstance(v, Tensor)]
+    if places:
+        values = torch.stack([batch[name] for batch, name in places]).tolist()
+        for (batch, name), value in zip(places, values, strict=True):
+            batch[name] = value
 
 
 class Schedule(Callback):

@@ -20,6 +20,7 @@ from torch import nn
 from sktgdp.estimators._architecture import remember_architecture
 from sktgdp.estimators._batches import Pool, PoolBatches
 from sktgdp.estimators._checkpoint import Checkpointing, FitCheckpoint, TrainingFile
+from sktgdp.estimators._devices import has_fused_optimizer
 from sktgdp.estimators._divergence import DivergenceGuard
 from sktgdp.estimators._interruption import TrainingInterrupted, noting_interrupts
 from sktgdp.estimators._net import (
@@ -72,9 +73,11 @@ class TrainingProblem:
     valid_pools: Mapping[str, Pool] | None = None
     term_weights: Mapping[str, float] = field(default_factory=dict)
 
-    def datasets(self, n_steps: int, seed: int) -> tuple[PoolBatches, PoolBatches | None]:
+    def datasets(
+        self, n_steps: int, seed: int, device: torch.device
+    ) -> tuple[PoolBatches, PoolBatches | None]:
         """Training batches of one epoch, and fixed noised copies of the held-out rows, many of each."""
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(device).manual_seed(seed)
         valid = None
         if self.valid_pools is not None:
             series = any(pool.x0.ndim == 3 for pool in self.valid_pools.values())
@@ -97,6 +100,7 @@ def _make_net(
         criterion__objective=problem.objective,
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=settings.weight_decay,
+        optimizer__fused=has_fused_optimizer(options["device"]),
         lr=settings.lr,
         max_epochs=settings.n_epochs,
         verbose=0,
@@ -185,7 +189,7 @@ class _Training:
         guard = DivergenceGuard(self.problem.phase, self.settings.max_steps)
         schedule, summary = Schedule(self.settings, guard), EpochSummary(self.settings)
         own = {"schedule": schedule, "guard": guard, "summary": summary}
-        data, valid = self.problem.datasets(self.settings.steps_per_epoch, self.seed)
+        data, valid = self.problem.datasets(self.settings.steps_per_epoch, self.seed, self.device)
         keeping = [Checkpointing(file, lambda net: {**own, **net.parts(), "rows": data})] if file else []
         net = _make_net(
             self.module, self.module_params, self.problem, self.settings,

@@ -80,14 +80,15 @@ def test_pool_repeats_rows_equally(n_rows: int, batch_size: int, torch_rng: torc
 
 @pytest.mark.parametrize("n_rows", [1, 10, 1000])
 def test_times_are_stratified(n_rows: int, torch_rng: torch.Generator) -> None:
-    rows = pool(n_rows).noised(torch.arange(n_rows), PROCESS, torch_rng)
+    index = next(pool(n_rows, n_rows).indices(torch_rng))
+    rows = pool(n_rows).noised(index, PROCESS, torch_rng)
     u = (rows.t - PROCESS.t_min) / (1.0 - PROCESS.t_min)
     strata = (u.double() * n_rows).sort().values
     assert (strata - (torch.arange(n_rows) + 0.5)).abs().max() <= 0.5 + 1e-3
     assert rows.t.min() >= PROCESS.t_min
     assert rows.t.max() <= 1.0
     if n_rows == 1000:
-        order = torch.corrcoef(torch.stack([rows.t, torch.arange(n_rows).float()]))[0, 1]
+        order = torch.corrcoef(torch.stack([rows.t, index.float()]))[0, 1]
         assert order.abs() < 0.15
 
 
@@ -167,7 +168,7 @@ def test_moving_average() -> None:
     for n in range(30):
         with torch.no_grad():
             module.w.fill_(n**2)
-        average.model.update_parameters(module)
+        average.update()
         expected = 0.0 if n == 0 else expected + (n**2 - expected) * (1.0 - min(0.5, n / (n + 10)))
         assert average.module.w.item() == pytest.approx(expected, rel=1e-5)
 
