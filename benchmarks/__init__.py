@@ -17,5 +17,6 @@ BENCHMARKS = {
     "ecg": "12-lead ECG: the paper's Tables 2 and 3, on its data or on small open collections",
     "compare": "two files of times that benchmarks wrote: what became slower or faster",
     "imports": "time to import the package, beside torch, scikit-learn and skorch",
+    "mutation": "small errors put into the mathematics: how many do the tests notice?",
     "metrics": "speed and memory of the metrics beside the usual implementations",
 }
