@@ -21,7 +21,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import linear, silu
 
 from sktgdp.process import VPProcess, expand_as
 
@@ -100,14 +100,26 @@ class ResidualTrunk(nn.Module):
             embedding = silu(self.time_hidden(self.time(t)))
         hidden = x
         for i, layer in enumerate(self.layers):
-            update = layer(hidden)
-            if embedding is not None:
-                update = update + self.shifts[i](embedding)
-            if y is not None and len(self.labels):
-                update = update + self.labels[i](y)
-            update = silu(update)
+            update = _affine(hidden, layer.get_parameter("weight"), self._bias(i, embedding, y))
+            update = silu(update, inplace=not torch.is_grad_enabled())
             hidden = hidden + update if i and hidden.shape == update.shape else update
         return self.head(hidden)
+
+    def _bias(self, i: int, embedding: Tensor | None, y: Tensor | None) -> Tensor:
+        """Shift of a layer: (width,) where all rows share a time and have no labels, else (batch, width)."""
+        bias: Tensor = self.layers[i].get_parameter("bias")
+        if embedding is not None:
+            bias = linear(embedding, self.shifts[i].get_parameter("weight"), bias)
+            bias = bias.squeeze(0) if len(embedding) == 1 else bias
+        if y is not None and len(self.labels):
+            weight = self.labels[i].get_parameter("weight")
+            bias = linear(y, weight, bias) if bias.ndim == 1 else bias + linear(y, weight)
+        return bias
+
+
+def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A linear layer whose bias may differ from row to row; such a bias is overwritten by the result."""
+    return linear(x, weight, bias) if bias.ndim == 1 else bias.addmm_(x, weight.t())
 
 
 class ScoreMLP(nn.Module):
