@@ -15,6 +15,7 @@ BENCHMARKS = {
     "training": "a gradient step of every network beside a bare PyTorch loop; start-up of a fit",
     "s4": "one optimiser step of the ECG score network, S4D layers beside S4's",
     "ecg": "12-lead ECG: the paper's Tables 2 and 3, on its data or on small open collections",
+    "steps": "quality of samples against calls of the network, for every solver",
     "compare": "two files of times that benchmarks wrote: what became slower or faster",
     "imports": "time to import the package, beside torch, scikit-learn and skorch",
     "mutation": "small errors put into the mathematics: how many do the tests notice?",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sktgdp.oracles import paper_mixture_shift
 
-__all__ = ["draw_ablation", "draw_ratios", "draw_samples"]
+__all__ = ["draw_ablation", "draw_ratios", "draw_samples", "draw_steps"]
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#555555"
 LIMITS = (-1.9, 1.9)
@@ -95,4 +95,28 @@ def draw_ablation(panels: Sequence[tuple[str, NDArray[Any]]], n: int, path: Path
     for ax in axes[:, 0]:
         ax.set_ylabel("$x_2$")
     figure.suptitle(f"{n:,} target rows", fontsize=11)
+    _save(figure, path)
+
+
+def draw_steps(
+    curves: Mapping[str, NDArray[Any]], solvers: Sequence[str], calls: Sequence[int], path: Path
+) -> None:
+    """Distance to the target against calls of the network: a panel per setting, a line per solver.
+
+    ``curves`` holds arrays of shape (n_solvers, n_calls).
+    """
+    figure, axes = plt.subplots(
+        1, len(curves), figsize=(3.6 * len(curves) + 0.4, 3.9), layout="constrained", squeeze=False
+    )
+    colors = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999")
+    for ax, (name, values) in zip(axes[0], curves.items(), strict=True):
+        for solver, line, color, marker in zip(solvers, values, colors, "osD^v<>P", strict=True):
+            ax.plot(calls, line, color=color, marker=marker, markersize=4, linewidth=1, label=solver)
+        ax.set(xscale="log", yscale="log", xlabel="calls of the network", xticks=calls)
+        ax.set_xticklabels([str(c) for c in calls])
+        ax.minorticks_off()
+        ax.set_title(name, fontsize=9)
+    axes[0, 0].set_ylabel("sliced 2-Wasserstein distance")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     _save(figure, path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,19 +14,15 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sktgdp.estimators._defaults import parts_of
+from sktgdp.estimators._chunks import Draw, draw_rows
 from sktgdp.estimators._domains import Floats, InputForm
 from sktgdp.estimators._labels import LabelCode, LabelPrior
 from sktgdp.estimators._memory import draw_seed
+from sktgdp.estimators._parquet import write_parquet
 from sktgdp.guidance import TimeFunction
 from sktgdp.process import VPProcess
-from sktgdp.solvers import sample
 
 __all__ = ["SamplingMixin"]
-
-# Rows of tables, or numbers in the rows of series, that go through a network together.
-SAMPLE_CHUNK = {"rows": 16_384, "coordinates": 2**19}
-
 
 class SamplingMixin:
     """`sample` and `sample_batches` of every generator; `BaseGenerator` says what a subclass sets."""
@@ -39,6 +37,7 @@ class SamplingMixin:
     solver: str
     n_steps: int
     random_state: Any
+    verbose: int
 
     def noise_model(self, y: Tensor | None = None) -> TimeFunction:
         """Noise prediction of the fitted domain, in the units of ``transformer_``.
@@ -55,14 +54,6 @@ class SamplingMixin:
         """
         raise TypeError(f"{type(self).__name__} gives no noise model; use one of its subclasses.")
 
-    def _start_numbers(
-        self, n_samples: Any, random_state: Any
-    ) -> tuple[np.random.Generator, torch.Generator]:
-        if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or int(n_samples) < 1:
-            raise ValueError(f"n_samples must be an integer of at least 1; got {n_samples!r}.")
-        seed = draw_seed(self.random_state if random_state is None else random_state)
-        return np.random.default_rng([seed, 1]), torch.Generator().manual_seed(seed)
-
     def sample(
         self,
         n_samples: int = 1,
@@ -73,6 +64,10 @@ class SamplingMixin:
         solver: str | None = None,
     ) -> tuple[Any, NDArray[Any] | None]:
         """Draw rows of the fitted domain.
+
+        A row depends on its number, its label and the seed, not on how many are drawn: the first ten of a
+        thousand are those of ``sample(10)``. Rows go through the networks in chunks that fit into memory, and
+        under ``joblib.parallel_config(n_jobs=...)`` through several workers, without a change of the result.
 
         Parameters
         ----------
@@ -95,38 +90,8 @@ class SamplingMixin:
         y : ndarray of shape (n_samples,) or (n_samples, k), or None
             Labels, None for a model fitted without.
         """
-        check_is_fitted(self)
-        rng, generator = self._start_numbers(n_samples, random_state)
-        codes = self.labels_.for_sampling(y, n_samples, self.prior_, rng)
-        method = self.solver if solver is None else solver
-        z = self._draw(n_samples, codes, generator, method, self.n_steps if n_steps is None else n_steps)
-        X = self.transformer_.inverse_transform(z)
-        return self.form_.restore(X), None if codes is None else self.labels_.decode(codes)
-
-    def _draw(
-        self, n_samples: int, codes: Any, generator: torch.Generator, solver: str, n_steps: int
-    ) -> Floats:
-        """Draw rows in the units of ``transformer_``, given encoded labels if there are any."""
-        noise = torch.randn((n_samples, *self.latent_shape_), generator=generator)
-        parts = []
-        for at in parts_of(n_samples, self.latent_shape_, **SAMPLE_CHUNK):
-            model = self.noise_model(None if codes is None else torch.from_numpy(codes[at]).to(self.device_))
-            x_0 = sample(
-                model,
-                noise[at].to(self.device_),
-                process=self.process_,
-                solver=solver,
-                n_steps=n_steps,
-                generator=generator,
-            )
-            parts.append(x_0.cpu())
-        z = torch.cat(parts).double().numpy()
-        if not np.isfinite(z).all():
-            raise FloatingPointError(
-                "The sampler gave non-finite rows: the fit has diverged. Look at `history_`, scale the "
-                "features, or lower `lr`."
-            )
-        return z
+        options = {"random_state": random_state, "n_steps": n_steps, "solver": solver}
+        return next(self._batches(n_samples, y, n_samples, **options))
 
     def sample_batches(
         self,
@@ -135,13 +100,14 @@ class SamplingMixin:
         *,
         batch_size: int = 10_000,
         random_state: Any = None,
-        **options: Any,
+        n_steps: int | None = None,
+        solver: str | None = None,
     ) -> Iterator[tuple[Any, NDArray[Any] | None]]:
-        """Draw ``n_samples`` rows in batches, each an independent call of `sample`.
+        """Draw the rows of one `sample` batch by batch, in the memory that one batch takes.
 
         Parameters
         ----------
-        n_samples, y, random_state, **options
+        n_samples, y, random_state, n_steps, solver
             As for `sample`.
         batch_size : int
             Rows per batch; the last may be shorter.
@@ -149,13 +115,95 @@ class SamplingMixin:
         Yields
         ------
         X, y
+            Put together, the batches are what ``sample`` returns with the same arguments and seed.
+        """
+        options = {"random_state": random_state, "n_steps": n_steps, "solver": solver}
+        return self._batches(n_samples, y, batch_size, **options)
+
+    def sample_to_parquet(
+        self,
+        path: str | os.PathLike[str],
+        n_samples: int,
+        y: Any = None,
+        *,
+        batch_size: int | None = None,
+        label_column: str = "label",
+        random_state: Any = None,
+        n_steps: int | None = None,
+        solver: str | None = None,
+    ) -> Path:
+        """Write the rows of one `sample` to a Parquet file, in the memory that one batch takes.
+
+        Finished batches lie in the folder ``<path>.parts`` until the file is whole. If the process is killed
+        or the disk is full, the same call goes on after them and ends with the same rows; without any
+        ``random_state`` it takes the seed that it drew first. For a moment the disk holds the rows twice.
+
+        Parameters
+        ----------
+        path : path-like
+            File to write; it must not exist.
+        n_samples, y, random_state, n_steps, solver
+            As for `sample`.
+        batch_size : int, optional
+            Rows per batch and per row group of the file; None takes 16 MiB of numbers.
+        label_column : str, default="label"
+            Column of the labels; for a multi-label model ``label_0``, ``label_1`` and so on.
+
+        Returns
+        -------
+        Path
+            Frames keep their columns and dtypes. The columns of arrays are ``x0``, ``x1`` and so on; a
+            channel of series is a column ``channel_0`` of lists.
+
+        Raises
+        ------
+        FileExistsError
+            If the file is there already.
+        ValueError
+            If ``<path>.parts`` is left from a call with other arguments or of another generator.
+        ImportError
+            Without pyarrow (``pip install 'sktgdp[pandas]'``).
         """
         check_is_fitted(self)
-        rng, _ = self._start_numbers(n_samples, random_state)
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
+        return write_parquet(
+            self, path, n_samples, y, batch_size=batch_size, label_column=label_column,
+            random_state=random_state, n_steps=n_steps, solver=solver,
+        )  # fmt: skip
+
+    def _batches(
+        self,
+        n_samples: Any,
+        y: Any,
+        batch_size: Any,
+        *,
+        random_state: Any,
+        n_steps: Any,
+        solver: Any,
+        first: int = 0,
+    ) -> Iterator[tuple[Any, NDArray[Any] | None]]:
+        """Batches from row ``first`` on, which starts one."""
+        check_is_fitted(self)
+        for name, value in {"n_samples": n_samples, "batch_size": batch_size}.items():
+            if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
+                raise ValueError(f"{name} must be an integer of at least 1; got {value!r}.")
+        seed = draw_seed(self.random_state if random_state is None else random_state)
+        rng = np.random.default_rng([seed, 1])
+        method = self.solver if solver is None else solver
+        draw = Draw(seed, method, self.n_steps if n_steps is None else n_steps)
         one_label = self.labels_.is_one(y, n_samples)
         for start in range(0, n_samples, batch_size):
-            size = min(batch_size, n_samples - start)
-            labels = y if one_label else np.asarray(y)[start : start + size]
-            yield self.sample(size, labels, random_state=rng, **options)
+            rows = range(start, min(start + batch_size, n_samples))
+            labels = y if one_label else np.asarray(y)[rows.start : rows.stop]
+            codes = self.labels_.for_sampling(labels, len(rows), self.prior_, rng)
+            if start >= first:
+                yield self._finish(draw_rows(self, draw, codes, rows), codes)
+
+    def _finish(self, z: Floats, codes: NDArray[np.float32] | None) -> tuple[Any, NDArray[Any] | None]:
+        """Rows in the user's form, and their labels."""
+        if not np.isfinite(z).all():
+            raise FloatingPointError(
+                "The sampler gave non-finite rows: the fit has diverged. Look at `history_`, scale the "
+                "features, or lower `lr`."
+            )
+        X = self.form_.restore(self.transformer_.inverse_transform(z))
+        return X, None if codes is None else self.labels_.decode(codes)

@@ -17,7 +17,7 @@ from small_models import TINY, TINY_NETWORK, Shift
 from torch import Tensor, nn
 
 from sktgdp import DiffusionGenerator
-from sktgdp.estimators import _base, _sampling
+from sktgdp.estimators import _base
 from sktgdp.oracles import GaussianMixture, paper_mixture_shift
 from sktgdp.preprocessing import RowStandardizer
 from sktgdp.process import VPProcess
@@ -241,17 +241,6 @@ def test_sampling_and_scoring_change_nothing(source_model: DiffusionGenerator, s
     assert state(source_model) == before
 
 
-def test_batches_of_samples(source_model: DiffusionGenerator) -> None:
-    labels = np.array([1, -1, 1, -1, 1])
-    batches = list(source_model.sample_batches(5, labels, batch_size=2, random_state=0, n_steps=3))
-    assert [len(X) for X, _ in batches] == [2, 2, 1]
-    np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), labels)
-    rows = np.concatenate([X for X, _ in batches])
-    assert len(np.unique(rows, axis=0)) == 5
-    again = list(source_model.sample_batches(5, labels, batch_size=2, random_state=0, n_steps=3))
-    np.testing.assert_array_equal(np.concatenate([X for X, _ in again]), rows)
-
-
 @pytest.mark.parametrize("solver", ["ddim", "dpm++2s", "dpm++3m", "sde-dpm++2m", "euler-maruyama"])
 def test_solvers_agree(solver: str, gaussian: DiffusionGenerator) -> None:
     steps = 200 if solver == "euler-maruyama" else 40
@@ -261,14 +250,11 @@ def test_solvers_agree(solver: str, gaussian: DiffusionGenerator) -> None:
     np.testing.assert_allclose(X.std(axis=0) / sd, 1.0, atol=0.12)
 
 
-def test_chunks_do_not_show(gaussian: DiffusionGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are drawn in chunks that fit into memory; the seed decides them, not the chunks."""
-    whole, _ = gaussian.sample(10, random_state=0)
-    density = gaussian.score_samples(whole)
-    monkeypatch.setitem(_sampling.SAMPLE_CHUNK, "rows", 3)
+def test_parts_do_not_show_in_density(gaussian: DiffusionGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, _ = gaussian.sample(10, random_state=0)
+    density = gaussian.score_samples(X)
     monkeypatch.setitem(_base.DENSITY_CHUNK, "rows", 4)
-    np.testing.assert_allclose(gaussian.sample(10, random_state=0)[0], whole, rtol=1e-4)
-    np.testing.assert_allclose(gaussian.score_samples(whole), density, rtol=1e-9)
+    np.testing.assert_allclose(gaussian.score_samples(X), density, rtol=1e-9)
 
 
 def test_pickle_and_clone(gaussian: DiffusionGenerator) -> None:

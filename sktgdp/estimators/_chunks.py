@@ -1,0 +1,163 @@
+"""Rows through a solver in chunks that fit into memory, and on several workers where joblib has some.
+
+What a row becomes depends on its number, its label and the seed. Chunks, batches and workers are a matter of
+memory and speed; on a processor they change no bit, because a linear algebra library gives a row of a matrix
+product the same bits in a matrix of any height above a few rows, and `FEWEST` keeps them above.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import joblib
+import numpy as np
+import sklearn
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from sktgdp.estimators._defaults import ByRank
+from sktgdp.estimators._domains import Floats
+from sktgdp.estimators._row_noise import RowNoise
+from sktgdp.solvers import sample
+
+__all__ = ["Draw", "draw_rows", "is_out_of_memory"]
+
+# Rows that always go through a network together: missing ones are drawn too, and dropped.
+FEWEST = ByRank(32, 4)
+# Numbers that are sampled in one piece and by one worker, without a thought about memory.
+SMALL = 2**14
+# On a processor more would leave its caches; accelerators get all of scikit-learn's ``working_memory``.
+CACHE_MIB = 64.0
+
+
+class Draw(NamedTuple):
+    """What makes samples, besides the generator: the seed, and how the equation is solved."""
+
+    seed: int
+    solver: str
+    n_steps: int
+
+
+def draw_rows(generator: Any, draw: Draw, codes: NDArray[np.float32] | None, rows: range) -> Floats:
+    """Rows of a fitted generator in the units of its ``transformer_``.
+
+    Parameters
+    ----------
+    generator : BaseGenerator
+    draw : Draw
+    codes : ndarray of shape (len(rows), n_labels) or None
+        Encoded labels of these rows.
+    rows : range
+        Numbers of the rows among all that the seed stands for.
+
+    Returns
+    -------
+    ndarray of shape (len(rows), *event)
+    """
+    n_parts = min(_workers(), math.ceil(len(rows) * math.prod(generator.latent_shape_) / SMALL))
+    if n_parts <= 1:
+        return _in_chunks(generator, draw, codes, rows)
+    ends = np.linspace(0, len(rows), n_parts + 1).astype(int).tolist()
+    parts = [slice(a, b) for a, b in pairwise(ends)]
+    jobs = (
+        joblib.delayed(_in_chunks)(generator, draw, None if codes is None else codes[at], rows[at])
+        for at in parts
+    )
+    return np.concatenate(joblib.Parallel()(jobs))
+
+
+def _workers() -> int:
+    """Workers of the ``joblib.parallel_config`` around this call; a worker has none of its own."""
+    backend, _ = joblib.parallel.get_active_backend()
+    return 1 if backend.nesting_level else int(joblib.effective_n_jobs(None))
+
+
+def _in_chunks(generator: Any, draw: Draw, codes: NDArray[np.float32] | None, rows: range) -> Floats:
+    """Chunk after chunk; one that does not fit into memory is halved."""
+    z = np.empty((len(rows), *generator.latent_shape_))
+    fewest = FEWEST.of(generator.latent_shape_)
+    size, start, warned = _chunk_size(generator, codes, len(rows)), 0, False
+    while start < len(rows):
+        at = slice(start, min(start + size, len(rows)))
+        try:
+            z[at] = _solve(generator, draw, None if codes is None else codes[at], rows[at])
+            start = at.stop
+        except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
+            if not is_out_of_memory(error) or size <= fewest:
+                raise
+            size = max(fewest, size // 2)
+            if not warned:
+                _warn(at.stop - at.start, size, generator.device_)
+            warned = True
+    return z
+
+
+def _warn(tried: int, size: int, device: torch.device) -> None:
+    warnings.warn(
+        f"{tried} rows at a time do not fit into the memory of {device}; sampling goes on with {size} or "
+        "fewer. sklearn.set_config(working_memory=MiB) sets a lower limit from the start.",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory has run out: torch has an error of its own for accelerators, and words for the host."""
+    known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
+    return known or "not enough memory" in str(error) or "can't allocate memory" in str(error)
+
+
+def _solve(generator: Any, draw: Draw, codes: NDArray[np.float32] | None, rows: range) -> Floats:
+    """One chunk: noise, labels, solver. Rows that are drawn to have enough of them are dropped again."""
+    n_rows = max(len(rows), FEWEST.of(generator.latent_shape_))
+    model = generator.noise_model(_label_rows(generator, codes, n_rows))
+    noise = RowNoise(draw.seed, rows.start)
+    x_T = noise(torch.empty((n_rows, *generator.latent_shape_), device=generator.device_))
+    x_0 = sample(
+        model, x_T, process=generator.process_, solver=draw.solver, n_steps=draw.n_steps, generator=noise
+    )
+    z: Floats = x_0[: len(rows)].double().cpu().numpy()
+    return z
+
+
+def _label_rows(generator: Any, codes: NDArray[np.float32] | None, n_rows: int) -> Tensor | None:
+    """Encoded labels of a chunk on the device; the last one stands for rows that will be dropped."""
+    if codes is None:
+        return None
+    index = np.minimum(np.arange(n_rows), len(codes) - 1)
+    return torch.from_numpy(codes[index]).to(generator.device_)
+
+
+def _chunk_size(generator: Any, codes: NDArray[np.float32] | None, n_rows: int) -> int:
+    """Rows of a chunk: as many as the memory holds with all that one call of the networks allocates."""
+    shape = generator.latent_shape_
+    if n_rows * math.prod(shape) <= SMALL:
+        return n_rows
+    few = FEWEST.of(shape)
+    model = generator.noise_model(_label_rows(generator, None if codes is None else codes[:few], few))
+    x = torch.zeros((few, *shape), device=generator.device_)
+    with torch.no_grad(), _Allocations() as made:
+        model(x, torch.tensor(0.5, device=x.device))
+    budget = float(sklearn.get_config()["working_memory"])
+    if x.device.type == "cpu":
+        budget = min(budget, CACHE_MIB)
+    return max(few, int(budget * 2**20 * few / made.n_bytes))
+
+
+class _Allocations(TorchDispatchMode):
+    """Adds up the bytes of what torch computes meanwhile, in this thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_bytes = 1
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        results = func(*args, **(kwargs or {}))
+        self.n_bytes += sum(each.nbytes for each in tree_leaves(results) if isinstance(each, Tensor))
+        return results

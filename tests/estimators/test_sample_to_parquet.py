@@ -1,0 +1,229 @@
+"""Samples in a Parquet file: the rows of one call, whatever happens in between."""
+
+from __future__ import annotations
+
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small_models import TINY, Shift
+
+from sktgdp import DiffusionGenerator
+from sktgdp.estimators import _parquet
+
+FAST: dict[str, Any] = {"random_state": 3, "n_steps": 2}
+
+
+@pytest.fixture(scope="module")
+def model(shift: Shift) -> DiffusionGenerator:
+    return DiffusionGenerator(hidden_sizes=(8,), **TINY).fit(shift.X_src[:50], shift.y_src[:50])
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "age": rng.integers(20, 90, 60),
+            "weight": rng.normal(70, 9, 60).astype(np.float32),
+            "ward": pd.Categorical(rng.choice(["a", "b", "ü"], 60)),
+            "seen": pd.Series(rng.choice([True, False], 60)),
+        }
+    )
+
+
+def test_rows_of_one_call(model: DiffusionGenerator, tmp_path: Path) -> None:
+    path = model.sample_to_parquet(tmp_path / "rows.parquet", 25, batch_size=10, **FAST)
+    X, y = model.sample(25, **FAST)
+    file = pq.ParquetFile(path)
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [10, 10, 5]
+    table = pd.read_parquet(path)
+    assert list(table.columns) == ["x0", "x1", "label"]
+    np.testing.assert_array_equal(table[["x0", "x1"]].to_numpy(), X)
+    np.testing.assert_array_equal(table["label"], y)
+    assert [each.name for each in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+def test_given_labels(model: DiffusionGenerator, tmp_path: Path) -> None:
+    labels = np.array([1, -1, 1, 1, -1])
+    path = model.sample_to_parquet(tmp_path / "a.parquet", 5, labels, batch_size=2, label_column="y", **FAST)
+    np.testing.assert_array_equal(pd.read_parquet(path)["y"], labels)
+
+
+def test_frames_keep_their_columns(frame: pd.DataFrame, tmp_path: Path) -> None:
+    model = DiffusionGenerator(hidden_sizes=(8,), **TINY).fit(frame, np.repeat(["x", "y"], 30))
+    path = model.sample_to_parquet(tmp_path / "a.parquet", 20, batch_size=8, **FAST)
+    X, y = model.sample(20, **FAST)
+    table = pd.read_parquet(path)
+    pd.testing.assert_frame_equal(table.drop(columns="label"), X)
+    assert table["label"].tolist() == y.tolist()
+    with pytest.raises(ValueError, match="column 'age' already; choose another label_column"):
+        model.sample_to_parquet(tmp_path / "b.parquet", 20, label_column="age", **FAST)
+
+
+def test_series_and_several_labels(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 2, 24)), rng.integers(0, 2, (20, 3))
+    model = DiffusionGenerator(hidden_sizes=(4, 6), **TINY).fit(X, y)
+    path = model.sample_to_parquet(tmp_path / "a.parquet", 5, batch_size=2, **FAST)
+    X, y = model.sample(5, **FAST)
+    table = pq.read_table(path)
+    assert table.column_names == ["channel_0", "channel_1", "label_0", "label_1", "label_2"]
+    np.testing.assert_array_equal(np.array(table["channel_1"].to_pylist()), X[:, 1])
+    np.testing.assert_array_equal(table["label_2"].to_numpy(), y[:, 2])
+
+
+# Interruption ---------------------------------------------------------------------------------------
+SCRIPT = """
+import pickle, sys
+from pathlib import Path
+with open(sys.argv[1], "rb") as file:
+    model = pickle.load(file)
+print("ready", flush=True)
+model.sample_to_parquet(sys.argv[2], 15_000, batch_size=100, random_state=3, n_steps=2)
+"""
+
+
+def test_a_killed_process_is_completed(model: DiffusionGenerator, tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
+    path = tmp_path / "rows.parquet"
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "model.pkl"), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        parts = tmp_path / "rows.parquet.parts"
+        while process.poll() is None and not (parts / "part_000004.parquet").exists():
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(60) == -signal.SIGKILL
+    assert not path.exists()
+    kept = {part.name: part.stat().st_mtime_ns for part in parts.glob("part_*")}
+    assert 5 <= len(kept) < 150
+    with pytest.raises(ValueError, match=r"parts of another call: n_samples=300 \(was 15000\), batch_size"):
+        model.sample_to_parquet(path, 300, **FAST)
+    model.sample_to_parquet(path, 15_000, batch_size=100, **FAST)
+    table = pd.read_parquet(path)
+    X, y = model.sample(15_000, **FAST)
+    np.testing.assert_array_equal(table[["x0", "x1"]].to_numpy(), X)
+    np.testing.assert_array_equal(table["label"], y)
+    assert not parts.exists()
+
+
+class StopError(Exception):
+    """What interrupts the tests below."""
+
+
+def interrupt(model: Any, path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+    """Call `sample_to_parquet` for 50 rows, and break off after two parts."""
+    add = _parquet.Parts.add
+
+    def add_some(parts: Any, index: int, table: Any) -> None:
+        if index == 2:
+            raise StopError
+        add(parts, index, table)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_parquet.Parts, "add", add_some)
+        with pytest.raises(StopError):
+            model.sample_to_parquet(path, 50, batch_size=10, **options)
+
+
+def test_without_a_seed_the_first_one_holds(
+    model: DiffusionGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.parquet"
+    model = pickle.loads(pickle.dumps(model)).set_params(random_state=None)
+    interrupt(model, path, monkeypatch, n_steps=2)
+    drawn = []
+    batches = type(model)._batches
+    monkeypatch.setattr(type(model), "_batches", lambda *a, **k: (drawn.append(k), batches(*a, **k))[1])
+    model.sample_to_parquet(path, 50, batch_size=10, n_steps=2)
+    (seed,) = {call["random_state"] for call in drawn}
+    expected, _ = model.sample(50, random_state=seed, n_steps=2)
+    np.testing.assert_array_equal(pd.read_parquet(path)[["x0", "x1"]].to_numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"random_state": 4}, r"seed=4 \(was 3\)"),
+        ({"n_steps": 5}, r"n_steps=5 \(was 2\)"),
+        ({"solver": "ddim"}, r"solver='ddim' \(was 'dpm\+\+2m'\)"),
+        ({"y": 1}, "labels="),
+        ({"label_column": "y"}, "label_column='y'"),
+    ],
+)
+def test_other_arguments_are_refused(
+    change: dict[str, Any], message: str, model: DiffusionGenerator, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    interrupt(model, tmp_path / "a.parquet", monkeypatch, **FAST)
+    with pytest.raises(ValueError, match=message):
+        model.sample_to_parquet(tmp_path / "a.parquet", 50, batch_size=10, **{**FAST, **change})
+
+
+def test_another_generator_is_refused(
+    model: DiffusionGenerator, shift: Shift, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt(model, tmp_path / "a.parquet", monkeypatch, **FAST)
+    other = DiffusionGenerator(hidden_sizes=(8,), **TINY).fit(shift.X_src[50:100], shift.y_src[50:100])
+    with pytest.raises(ValueError, match="rows of another generator"):
+        other.sample_to_parquet(tmp_path / "a.parquet", 50, batch_size=10, **FAST)
+
+
+def test_a_full_disk_is_completed(model: DiffusionGenerator, tmp_path: Path) -> None:
+    """Files may not grow beyond a limit, like on a full disk: parts fit, the file of them all does not."""
+    path = tmp_path / "a.parquet"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error instead of the end of the process
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"3 parts are kept in .*; the same call goes on"):
+            model.sample_to_parquet(path, 600, batch_size=200, **FAST)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not path.exists()
+    model.sample_to_parquet(path, 600, batch_size=200, **FAST)
+    X, _ = model.sample(600, **FAST)
+    np.testing.assert_array_equal(pd.read_parquet(path)[["x0", "x1"]].to_numpy(), X)
+
+
+def test_a_file_is_never_overwritten(model: DiffusionGenerator, tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"mine": [1]}), path)
+    with pytest.raises(FileExistsError, match="is there already"):
+        model.sample_to_parquet(path, 5, **FAST)
+    assert pq.read_table(path).column_names == ["mine"]
+
+
+def test_one_writer_at_a_time(model: DiffusionGenerator, tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    with _parquet.Parts(path).locked(), pytest.raises(RuntimeError, match="Another process is writing"):
+        model.sample_to_parquet(path, 5, **FAST)
+
+
+def test_without_pyarrow(model: DiffusionGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"pip install 'sktgdp\[pandas\]'"):
+        model.sample_to_parquet(tmp_path / "a.parquet", 5, **FAST)
+
+
+def test_progress_is_shown(
+    model: DiffusionGenerator, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    loud = pickle.loads(pickle.dumps(model)).set_params(verbose=1)
+    loud.sample_to_parquet(tmp_path / "a.parquet", 50, batch_size=10, **FAST)
+    assert "50/50" in capfd.readouterr().err
+    model.sample_to_parquet(tmp_path / "b.parquet", 50, batch_size=10, **FAST)
+    assert "50/50" not in capfd.readouterr().err
