@@ -50,7 +50,7 @@ ROOMS = {
     "estimators": room(
         MATHEMATICS | LAYER_3 | {"_extras", "exceptions"},
         "numpy scipy sklearn torch skorch joblib filelock safetensors tqdm",
-        "pandas pyarrow",
+        "pandas",
     ),
     "model_selection": room(BELOW_TOP, "numpy scipy sklearn", "pandas"),
     "plotting": room(BELOW_TOP, "numpy scipy sklearn", "matplotlib pandas"),

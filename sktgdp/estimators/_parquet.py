@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from sktgdp._extras import require
 from sktgdp.estimators._memory import draw_seed
 
 __all__ = ["write_parquet"]
@@ -45,45 +46,48 @@ def write_parquet(
     **solving: Any,
 ) -> Path:
     """Do what `SamplingMixin.sample_to_parquet` says."""
-    _pyarrow()
+    _parquet()
     parts = Parts(Path(path))
     size = max(1, BATCH_NUMBERS // math.prod(generator.latent_shape_)) if batch_size is None else batch_size
-    given = generator.random_state if random_state is None else random_state
     asked = {
         "n_samples": n_samples,
         "batch_size": size,
         "labels": None if y is None else joblib.hash(np.asarray(y)),
         "label_column": label_column,
         "solver": solving["solver"] or generator.solver,
-        "n_steps": generator.n_steps if solving["n_steps"] is None else solving["n_steps"],
+        "n_steps": solving["n_steps"] or generator.n_steps,
     }
-    with parts.locked():
-        seed = parts.claim(asked, None if given is None else draw_seed(given))
-        options = {"random_state": seed, **solving}
-        done = parts.count()
-        first = min(done * size, n_samples)
-        if done:
-            X, labels = next(generator._batches(n_samples, y, min(CHECKED, size, n_samples), **options))
-            parts.check_first(_table(generator, X, labels, label_column))
-        batches = generator._batches(n_samples, y, size, first=first, **options)
-        bar = tqdm(total=n_samples, initial=first, unit=" rows", disable=not generator.verbose)
-        with bar, _saying_how_to_go_on(parts):
-            for index, (X, labels) in enumerate(batches, start=done):
-                parts.add(index, _table(generator, X, labels, label_column))
-                bar.update(len(X))
-            parts.join(-(-n_samples // size))
+    given = generator.random_state if random_state is None else random_state
+    with parts.locked(), _saying_how_to_go_on(parts):
+        solving["random_state"] = parts.claim(asked, None if given is None else draw_seed(given))
+        _write_parts(generator, parts, n_samples, y, size, label_column, solving)
+        parts.join(-(-n_samples // size))
     parts.remove()
     return parts.path
 
 
-def _pyarrow() -> Any:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError(
-            "sample_to_parquet needs pyarrow, which is not installed: pip install 'sktgdp[pandas]'."
-        ) from error
-    return pyarrow
+def _write_parts(
+    generator: Any, parts: Parts, n_samples: int, y: Any, size: int, label_column: str, drawing: Any
+) -> None:
+    """Write the batches that are not there yet."""
+    done = parts.count()
+    if done:
+        X, labels = next(generator._batches(n_samples, y, min(CHECKED, size, n_samples), **drawing))
+        parts.check_first(_table(generator, X, labels, label_column))
+    first = min(done * size, n_samples)
+    batches = generator._batches(n_samples, y, size, first=first, **drawing)
+    with tqdm(total=n_samples, initial=first, unit=" rows", disable=not generator.verbose) as bar:
+        for index, (X, labels) in enumerate(batches, start=done):
+            parts.add(index, _table(generator, X, labels, label_column))
+            bar.update(len(X))
+
+
+def _parquet() -> Any:
+    return require("pyarrow.parquet", "sample_to_parquet")
+
+
+def _arrow() -> Any:
+    return require("pyarrow", "sample_to_parquet")
 
 
 @contextlib.contextmanager
@@ -143,7 +147,7 @@ class Parts:
 
     def check_first(self, table: Any) -> None:
         """Refuse to go on with a generator that draws other rows."""
-        found = _pyarrow().parquet.ParquetFile(self._part(0)).read().slice(0, len(table))
+        found = _parquet().ParquetFile(self._part(0)).read().slice(0, len(table))
         if not found.equals(table):
             raise ValueError(
                 f"{self.folder} holds the rows of another generator. Repeat the call on that one to complete "
@@ -156,7 +160,7 @@ class Parts:
 
     def add(self, index: int, table: Any) -> None:
         """Write a part."""
-        self._replace(self._part(index), lambda file: _pyarrow().parquet.write_table(table, file))
+        self._replace(self._part(index), lambda file: _parquet().write_table(table, file))
 
     def join(self, n_parts: int) -> None:
         """Copy all parts into the file."""
@@ -170,7 +174,7 @@ class Parts:
         return self.folder / f"part_{index:06d}.parquet"
 
     def _copy(self, n_parts: int, file: Path) -> None:
-        parquet = _pyarrow().parquet
+        parquet = _parquet()
         schema = parquet.ParquetFile(self._part(0)).schema_arrow
         with parquet.ParquetWriter(file, schema) as writer:
             for index in range(n_parts):
@@ -190,7 +194,7 @@ class Parts:
 
 def _table(generator: Any, X: Any, y: NDArray[Any] | None, label_column: str) -> Any:
     """Rows and labels as an Arrow table."""
-    arrow = _pyarrow()
+    arrow = _arrow()
     if hasattr(X, "columns"):
         table = arrow.Table.from_pandas(X, preserve_index=False)
     else:
@@ -209,7 +213,7 @@ def _columns(X: NDArray[Any], names: list[str]) -> dict[str, Any]:
     """Columns of a table, or channels of series as lists of one length."""
     if X.ndim == 2:
         return {names[i] if names else f"x{i}": np.ascontiguousarray(X[:, i]) for i in range(X.shape[1])}
-    arrow = _pyarrow()
+    arrow = _arrow()
     make = arrow.FixedSizeListArray.from_arrays
     channels = (np.ascontiguousarray(X[:, i]).ravel() for i in range(X.shape[1]))
     return {f"channel_{i}": make(arrow.array(values), X.shape[2]) for i, values in enumerate(channels)}

@@ -65,9 +65,9 @@ class SamplingMixin:
     ) -> tuple[Any, NDArray[Any] | None]:
         """Draw rows of the fitted domain.
 
-        A row depends on its number, its label and the seed, not on how many are drawn: the first ten of a
-        thousand are those of ``sample(10)``. Rows go through the networks in chunks that fit into memory, and
-        under ``joblib.parallel_config(n_jobs=...)`` through several workers, without a change of the result.
+        A row depends on its number, its label and the seed, not on how many are drawn. Rows go through the
+        networks in chunks that fit into memory, and under ``joblib.parallel_config(n_jobs=...)`` through
+        several workers, without a change of the result.
 
         Parameters
         ----------
@@ -134,9 +134,9 @@ class SamplingMixin:
     ) -> Path:
         """Write the rows of one `sample` to a Parquet file, in the memory that one batch takes.
 
-        Finished batches lie in the folder ``<path>.parts`` until the file is whole. If the process is killed
-        or the disk is full, the same call goes on after them and ends with the same rows; without any
-        ``random_state`` it takes the seed that it drew first. For a moment the disk holds the rows twice.
+        Finished batches lie in the folder ``<path>.parts``. If the process is killed or the disk is full, the
+        same call goes on after them and ends with the same rows, by the seed that the first one drew; any
+        other call is refused.
 
         Parameters
         ----------
@@ -154,21 +154,12 @@ class SamplingMixin:
         Path
             Frames keep their columns and dtypes. The columns of arrays are ``x0``, ``x1`` and so on; a
             channel of series is a column ``channel_0`` of lists.
-
-        Raises
-        ------
-        FileExistsError
-            If the file is there already.
-        ValueError
-            If ``<path>.parts`` is left from a call with other arguments or of another generator.
-        ImportError
-            Without pyarrow (``pip install 'sktgdp[pandas]'``).
         """
         check_is_fitted(self)
+        options = {"random_state": random_state, "n_steps": n_steps, "solver": solver}
         return write_parquet(
-            self, path, n_samples, y, batch_size=batch_size, label_column=label_column,
-            random_state=random_state, n_steps=n_steps, solver=solver,
-        )  # fmt: skip
+            self, path, n_samples, y, batch_size=batch_size, label_column=label_column, **options
+        )
 
     def _batches(
         self,

@@ -259,7 +259,7 @@ def test_options_of_samples(options: dict[str, Any], message: str, fitted: dict[
 
 
 def test_batches_of_no_rows(fitted: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="batch_size must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="batch_size must be an integer of at least 1; got 0"):
         next(fitted["none"].sample_batches(3, batch_size=0))
 
 

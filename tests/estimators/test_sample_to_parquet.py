@@ -215,7 +215,7 @@ def test_one_writer_at_a_time(model: DiffusionGenerator, tmp_path: Path) -> None
 
 def test_without_pyarrow(model: DiffusionGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ImportError, match=r"pip install 'sktgdp\[pandas\]'"):
+    with pytest.raises(ImportError, match=r'pip install "sktgdp\[pandas\]"'):
         model.sample_to_parquet(tmp_path / "a.parquet", 5, **FAST)
 
 
