@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sktgdp._extras import require
+
 __all__ = ["COLORS", "MARKERS", "REAL", "SYNTHETIC", "axes_grid", "class_styles", "legend_beside", "one_axes"]
 
 # Okabe and Ito's palette, which every eye tells apart; without its yellow, too pale for thin marks on white.
@@ -22,13 +24,7 @@ PANEL = (3.2, 2.5)  # inches
 
 def pyplot(caller: str) -> Any:
     """matplotlib.pyplot, or an error that says how to get it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            f'{caller} draws with matplotlib, which is not installed: pip install "sktgdp[plot]"'
-        ) from error
-    return plt
+    return require("matplotlib.pyplot", caller)
 
 
 def one_axes(ax: Any, caller: str, size: tuple[float, float] = (6.4, 4.4)) -> Any:
