@@ -141,7 +141,6 @@ class TraceDisplay:
         spacing : float, optional
             Between two channels, in the units of the series; by default by their ranges.
         ax : Axes, optional
-            None makes a figure.
         title : str, optional
 
         Returns
@@ -158,7 +157,6 @@ class TraceDisplay:
         traces = self.series + self.offsets_[:, None]
         self.lines_ = [self.ax_.plot(x, trace, color="black", linewidth=0.7)[0] for trace in traces]
         self.ax_.set_yticks(self.offsets_, [shorten(name) for name in self.channel_names])
-        self.ax_.tick_params(axis="y", length=0)
         self.ax_.set(xlim=(0.0, x[-1] or 1.0), ylim=(low, high), title=title or "")
         self.ax_.spines[["left", "top", "right"]].set_visible(False)
         if on_paper:

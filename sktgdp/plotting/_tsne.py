@@ -39,7 +39,8 @@ class TSNEDisplay:
 
     Notes
     -----
-    Without ``features`` numbers are put over their standard deviation and categories become indicators. All rows are embedded together, so that panels compare. Neighbourhoods mean something in such a picture;
+    Without ``features`` numbers are put over their standard deviation and categories become indicators. All
+    rows are embedded together, so that panels compare. Neighbourhoods mean something in such a picture;
     distances and sizes of groups mean little. For numbers see `sktgdp.metrics`.
 
     References
