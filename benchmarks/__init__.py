@@ -16,6 +16,8 @@ BENCHMARKS = {
     "s4": "one optimiser step of the ECG score network, S4D layers beside S4's",
     "ecg": "12-lead ECG: the paper's Tables 2 and 3, on its data or on small open collections",
     "steps": "quality of samples against calls of the network, for every solver",
+    "peers": "adult census: time, memory and quality beside CTGAN, TVAE and ForestDiffusion",
+    "performance": "times of fit, sample, metrics, search; cost against size; every bar beside its figure",
     "compare": "two files of times that benchmarks wrote: what became slower or faster",
     "imports": "time to import the package, beside torch, scikit-learn and skorch",
     "mutation": "small errors put into the mathematics: how many do the tests notice?",

@@ -67,6 +67,41 @@ def test_quantiles_make_skewed_columns_normal(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(encoder.inverse_transform(z), skewed, rtol=1e-5, atol=1e-17)
 
 
+def test_quantiles_go_on_in_a_straight_line(rng: np.random.Generator) -> None:
+    numbers = pd.DataFrame({"gain": np.where(rng.random(2000) < 0.9, 0.0, rng.exponential(100.0, 2000))})
+    far = pd.DataFrame({"gain": [-500.0, 1e4, 2e4]})
+    encoder = MixedTypeEncoder(numeric="quantile", clip=False).fit(numbers)
+    z, (low, high) = encoder.transform(far)[:, 0], encoder.transform(numbers.agg(["min", "max"]))[:, 0]
+    assert z[0] < low - 1
+    assert z[1] > high + 1
+    assert z[2] - z[1] == pytest.approx(1e4 / numbers["gain"].std(ddof=0))
+    pd.testing.assert_frame_equal(encoder.inverse_transform(encoder.transform(far)), far)
+    kept = MixedTypeEncoder(numeric="quantile").fit(numbers)
+    between = np.linspace(-9.0, high + 9.0, 500)[:, None]  # what lies near the zeros is zero
+    drawn = kept.inverse_transform(between)["gain"]
+    assert (drawn[between[:, 0] < 0] == 0.0).all()
+    assert drawn.max() == numbers["gain"].max()
+    assert kept.widened(far).inverse_transform(kept.transform(far))["gain"].tolist() == pytest.approx(
+        far["gain"].tolist()
+    )
+
+
+def test_auto_takes_quantiles_where_there_is_no_density(people: pd.DataFrame) -> None:
+    numbers = people[["age", "gain", "married", "born"]]
+    standard = MixedTypeEncoder().fit(numbers)
+    auto = MixedTypeEncoder(numeric="auto").fit(numbers)
+    np.testing.assert_array_equal(auto.transform(numbers), standard.transform(numbers))
+    assert np.isfinite(auto.log_abs_det_jacobian((4,)))
+    for more in ("city", "income"):  # categories; missing values
+        frame = people[["age", "gain", "married", "born", more]]
+        auto, quantile, standard = (
+            MixedTypeEncoder(numeric=n).fit(frame) for n in ("auto", "quantile", "standard")
+        )
+        z, by_quantiles, plain = (e.transform(frame) for e in (auto, quantile, standard))
+        np.testing.assert_array_equal(z[:, :2], by_quantiles[:, :2])
+        np.testing.assert_array_equal(z[:, 2:4], plain[:, 2:4])  # booleans, and times to the last bit
+
+
 def test_numbers_are_scaled_as_by_the_row_standardizer(rng: np.random.Generator) -> None:
     table = rng.normal([1.0, -200.0, 1e6], [3.0, 0.5, 1e-2], (1000, 3))
     scaler, encoder = RowStandardizer().fit(table), MixedTypeEncoder().fit(table)

@@ -50,7 +50,13 @@ from sktgdp.preprocessing import (
     TransformerChain,
 )
 from sktgdp.preprocessing._columns import CategoryColumn
-from sktgdp.preprocessing._numbers import BooleanColumn, IntegerColumn, NumericColumn, TimeColumn
+from sktgdp.preprocessing._numbers import (
+    BooleanColumn,
+    IntegerColumn,
+    NumericColumn,
+    QuantileScaler,
+    TimeColumn,
+)
 
 __all__ = ["PARTS", "Stored"]
 
@@ -154,6 +160,11 @@ def _check_mixed(value: MixedTypeEncoder) -> None:
     require((value._labels is None) != (value._dtype is None), "both names and a dtype, or neither")
 
 
+def _ends(value: Any) -> bool:
+    """Tell pairs of a lowest and a highest number."""
+    return isinstance(value, tuple) and len(value) == 2 and all(map(number, value)) and value[0] <= value[1]
+
+
 SCALAR = optional(number)
 COLUMN: dict[str, Check] = {
     "name": instance(Hashable),
@@ -164,7 +175,7 @@ COLUMN: dict[str, Check] = {
     "low": number,
     "high": number,
     "origin": number,
-    "scaler": fitted(StandardScaler, Pipeline),
+    "scaler": lambda value: isinstance(value, QuantileScaler) or fitted(StandardScaler)(value),
 }
 SIGNAL: dict[str, Check] = {"event_shape_": shape}
 
@@ -204,6 +215,10 @@ SCIKIT_LEARN = (
     ),
 )  # fmt: skip
 COLUMNS = (
+    Stored(
+        QuantileScaler,
+        {"line": fitted(StandardScaler), "curve": fitted(Pipeline), "u_ends": _ends, "z_ends": _ends},
+    ),
     Stored(NumericColumn, COLUMN, check=_check_column),
     Stored(BooleanColumn, COLUMN, check=_check_column),
     Stored(IntegerColumn, COLUMN | {"step": count}, check=_check_column),
@@ -227,7 +242,7 @@ TRANSFORMERS = (
         {
             "_labels": optional(lambda value: hasattr(value, "is_unique")),
             "_dtype": optional(instance(np.dtype)),
-            "_columns": each(instance(*(stored.kind for stored in COLUMNS))),
+            "_columns": each(instance(NumericColumn, CategoryColumn)),
             "output_slices_": by_key(instance(slice)),
             "column_kinds_": by_key(text),
             "categories_": by_key(instance(list)),

@@ -1,7 +1,8 @@
 """Between the user's rows and the units in which the networks live.
 
 Arrays go through as arrays of float64. Frames go to the transformer as they are, so that it can treat each
-column by its type; "auto" is a `MixedTypeEncoder` for frames and a `RowStandardizer` for arrays.
+column by its type; "auto" is a `MixedTypeEncoder` with ``numeric="auto"`` for frames and a `RowStandardizer`
+for arrays.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def fit_units(transformer: Any, rows: Any, name: str) -> tuple[Any, Floats]:
     transformer, z
     """
     if isinstance(transformer, str):
-        fitted = MixedTypeEncoder() if is_frame(rows) else RowStandardizer()
+        fitted = MixedTypeEncoder(numeric="auto") if is_frame(rows) else RowStandardizer()
     else:
         fitted = clone(transformer)
     with _naming(name):

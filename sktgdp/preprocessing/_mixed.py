@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted, validate_data
 
 from sktgdp.preprocessing._columns import CategoryColumn, Column, kind_of_column
+from sktgdp.preprocessing._numbers import TimeColumn, missing_entries
 
 __all__ = ["MixedTypeEncoder", "is_frame"]
 
@@ -44,9 +45,11 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    numeric : {"standard", "quantile"}, default="standard"
+    numeric : {"standard", "quantile", "auto"}, default="standard"
         How numbers, integers and times are scaled. "quantile" maps each column to a normal law by its
-        quantiles, which suits skewed columns, and goes back to rounding error, never outside the range.
+        quantiles, which suits skewed columns and those in which a few values are frequent, and goes back to
+        rounding error. "auto" is "quantile" for numbers and integers in tables with categories or missing
+        values, which have no density in any case, and "standard" for all else.
     clip : bool, default=True
         Keep numbers, integers and times that come back inside the range of the fitted column. If False,
         they are kept inside the range of their dtype only.
@@ -88,7 +91,7 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "numeric": [StrOptions({"standard", "quantile"})],
+        "numeric": [StrOptions({"standard", "quantile", "auto"})],
         "clip": ["boolean"],
     }
 
@@ -129,9 +132,13 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
         columns = _columns_of(table)
         names: list[Hashable] = list(range(len(columns)) if self._labels is None else self._labels)
         self._columns: list[Column] = []
-        for name, column in zip(names, columns, strict=True):
-            kind = kind_of_column(name, column.dtype)
-            self._columns.append(kind(name, column.dtype, self.numeric, self.clip))
+        kinds = [kind_of_column(name, column.dtype) for name, column in zip(names, columns, strict=True)]
+        by_quantiles = CategoryColumn in kinds or any(missing_entries(column).any() for column in columns)
+        for name, column, kind in zip(names, columns, kinds, strict=True):
+            numeric = self.numeric
+            if numeric == "auto":  # for times quantiles are not exact enough
+                numeric = "quantile" if by_quantiles and kind is not TimeColumn else "standard"
+            self._columns.append(kind(name, column.dtype, numeric, self.clip))
             self._columns[-1].fit(column)
         ends = np.cumsum([column.width for column in self._columns]).tolist()
         slices = [slice(end - column.width, end) for end, column in zip(ends, self._columns, strict=True)]
@@ -245,7 +252,7 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
         ------
         ValueError
             If the shape is another, or some column has no density: categories, columns with missing values,
-            and all columns of numbers with ``numeric="quantile"``.
+            and columns of numbers that are scaled by quantiles.
         """
         check_is_fitted(self)
         if tuple(event_shape) != (self.n_features_in_,):

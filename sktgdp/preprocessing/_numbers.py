@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
-__all__ = ["BooleanColumn", "IntegerColumn", "NumericColumn", "TimeColumn", "missing_entries"]
+__all__ = [
+    "BooleanColumn",
+    "IntegerColumn",
+    "NumericColumn",
+    "QuantileScaler",
+    "TimeColumn",
+    "missing_entries",
+]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -39,18 +46,44 @@ def _plain_values(column: Any) -> NDArray[Any]:
     return np.asarray(column, dtype=_plain_dtype(column.dtype))
 
 
-def _scaler(numeric: str, n: int) -> Any:
-    """From numbers to reals of unit variance and back; NaN passes through."""
-    if numeric == "standard":
-        scaler = StandardScaler()
-    else:
+class QuantileScaler:
+    """Quantiles as those of a normal law of unit variance; past the fitted values in a straight line.
+
+    So a value that lies outside keeps its place beyond the others, one unit of z for each standard deviation.
+    """
+
+    def fit(self, x: Floats) -> QuantileScaler:
+        """Learn from a column, shape (n, 1)."""
         # quantiles are told apart down to 1e-7, hence in standard units; many equal values at an end of
         # the column spoil the variance, hence once more
-        quantiles = QuantileTransformer(
-            n_quantiles=min(n, 1000), output_distribution="normal", subsample=None
+        curve = QuantileTransformer(
+            n_quantiles=min(len(x), 1000), output_distribution="normal", subsample=None
         )
-        scaler = make_pipeline(StandardScaler(), quantiles, StandardScaler())
-    return scaler.set_output(transform="default")  # whatever the user's configuration is
+        self.line, self.curve = _plain(StandardScaler()), _plain(make_pipeline(curve, StandardScaler()))
+        u = self.line.fit_transform(x)
+        self.curve.fit(u)
+        self.u_ends = float(u.min()), float(u.max())
+        low, high = self.curve.transform(np.reshape(self.u_ends, (2, 1)))[:, 0].tolist()
+        self.z_ends = low, high
+        return self
+
+    def transform(self, x: Floats) -> Floats:
+        """Values to z, shape (n, 1)."""
+        u = self.line.transform(x)
+        inside = np.clip(u, *self.u_ends)
+        z: Floats = self.curve.transform(inside) + (u - inside)
+        return z
+
+    def inverse_transform(self, z: Floats) -> Floats:
+        """And back."""
+        inside = np.clip(z, *self.z_ends)
+        x: Floats = self.line.inverse_transform(self.curve.inverse_transform(inside) + (z - inside))
+        return x
+
+
+def _plain(scaler: Any) -> Any:
+    """The scaler with arrays as its output, whatever the user's configuration is."""
+    return scaler.set_output(transform="default")
 
 
 class NumericColumn:
@@ -75,7 +108,8 @@ class NumericColumn:
             raise ValueError(f"Column {self.name!r} has only missing values: there is nothing to learn from.")
         self.missing_rate = float(missing.mean())
         self.learn(values)
-        self.scaler = _scaler(self.numeric, len(values)).fit(self.encode(values)[:, None])
+        scaler: Any = QuantileScaler() if self.numeric == "quantile" else _plain(StandardScaler())
+        self.scaler = scaler.fit(self.encode(values)[:, None])
 
     def transform(self, column: Any) -> Floats:
         """Scaled values, shape (n, 1), or values and marks of the missing ones, shape (n, 2)."""
