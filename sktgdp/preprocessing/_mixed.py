@@ -133,11 +133,8 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
         names: list[Hashable] = list(range(len(columns)) if self._labels is None else self._labels)
         self._columns: list[Column] = []
         kinds = [kind_of_column(name, column.dtype) for name, column in zip(names, columns, strict=True)]
-        by_quantiles = CategoryColumn in kinds or any(missing_entries(column).any() for column in columns)
-        for name, column, kind in zip(names, columns, kinds, strict=True):
-            numeric = self.numeric
-            if numeric == "auto":  # for times quantiles are not exact enough
-                numeric = "quantile" if by_quantiles and kind is not TimeColumn else "standard"
+        scaling = self._scaling(kinds, columns)
+        for name, column, kind, numeric in zip(names, columns, kinds, scaling, strict=True):
             self._columns.append(kind(name, column.dtype, numeric, self.clip))
             self._columns[-1].fit(column)
         ends = np.cumsum([column.width for column in self._columns]).tolist()
@@ -147,6 +144,14 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
         categorical = [column for column in self._columns if isinstance(column, CategoryColumn)]
         self.categories_ = {column.name: list(column.categories) for column in categorical}
         return self
+
+    def _scaling(self, kinds: list[type[Column]], columns: list[Any]) -> list[str]:
+        """How each column's numbers are scaled."""
+        if self.numeric != "auto":
+            return [self.numeric] * len(kinds)
+        has_density = CategoryColumn not in kinds and not any(missing_entries(each).any() for each in columns)
+        # for times quantiles are not exact enough
+        return ["standard" if has_density or kind is TimeColumn else "quantile" for kind in kinds]
 
     def transform(self, X: Any) -> Floats:
         """Encode rows.
