@@ -17,6 +17,7 @@ author = copyright = "the sktgdp developers"
 version = release = sktgdp.__version__
 
 extensions = [
+    "code_links",
     "gallery_order",
     "mathml",
     "myst_parser",
@@ -76,7 +77,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "changelog": []}
+html_sidebars = {name: [] for name in ("index", "method", "architecture", "changelog", "comparison")}
 
 
 def skip_foreign_members(

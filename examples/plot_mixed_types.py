@@ -12,10 +12,11 @@ pandas is needed: pip install ".[pandas]".
 # Two branches of a shop
 # ----------------------
 # The label says whether a customer came back. Some customers did not tell their age, and some no payment.
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from sktgdp import DiffusionGenerator, TGDPGenerator
+from sktgdp import DiffusionGenerator, DomainClassifier, TGDPGenerator
 
 
 def branch(n, age, online, seed):
@@ -43,10 +44,13 @@ new, y_new = branch(80, age=35, online=0.4, seed=1)
 # %%
 # Fit and sample
 # --------------
-# Nothing has to be encoded beforehand. The two frames must have the same columns, and the target no category
-# that the source does not know.
-source = DiffusionGenerator(max_steps=1500)
-gen = TGDPGenerator(source, n_networks=1, max_steps=500, random_state=0).fit(old, y_old, new, y_new)
+# Nothing has to be encoded beforehand. The two frames must have the same columns, and the target no
+# category that the source does not know.
+source = DiffusionGenerator(max_steps=800, batch_size=128)
+classifier = DomainClassifier(n_folds=3, max_steps=150)
+short = {"n_networks": 1, "max_steps": 300, "batch_size": 128}
+gen = TGDPGenerator(source, domain_classifier=classifier, random_state=0, **short)
+gen.fit(old, y_old, new, y_new)
 rows, labels = gen.sample(1000)
 print(rows.assign(label=labels).head())
 print("\nThe same types:", rows.dtypes.equals(new.dtypes))
@@ -72,6 +76,22 @@ fresh, y_fresh = branch(1000, age=35, online=0.4, seed=2)
 tables = {"old": (old, y_old), "new": (new, y_new), "samples": (rows, labels), "fresh": (fresh, y_fresh)}
 print()
 print(pd.DataFrame({name: summary(*table) for name, table in tables.items()}).astype(float).round(2))
+
+# %%
+# The new branch, in a picture
+# ----------------------------
+shown = {"old": ("0.6", old), "fresh": ("#D55E00", fresh), "samples": ("#0072B2", rows)}
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+for i, (name, (colour, frame)) in enumerate(shown.items()):
+    ages = frame["age"].dropna().astype(float)
+    axes[0].hist(ages, bins=range(18, 91, 6), density=True, histtype="step", lw=1.8, color=colour, label=name)
+    shares = frame["payment"].value_counts(normalize=True).reindex(["cash", "card", "online"])
+    axes[1].bar(np.arange(3) + 0.27 * (i - 1), shares, width=0.25, color=colour, label=name)
+axes[0].set(xlabel="age", ylabel="density")
+axes[1].set_xticks(range(3), ["cash", "card", "online"])
+axes[1].set(xlabel="payment", ylabel="share")
+axes[0].legend()
+plt.show()
 
 # %%
 # One class

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
 from doc_pages import source_pages
 
+from sktgdp.estimators._objectives import GUIDANCE_LOSSES
 from sktgdp.estimators._settings import TrainingSettings
+from sktgdp.solvers import SOLVERS
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py") if path.stem != "demo")
@@ -22,7 +27,19 @@ def _short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Cut every training to one epoch of two steps, and work in an empty folder."""
     monkeypatch.setattr(TrainingSettings, "n_epochs", property(lambda settings: 1))
     monkeypatch.setattr(TrainingSettings, "steps_per_epoch", property(lambda settings: 2))
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _tables_as_they_were() -> Iterator[None]:
+    """The pages on contributing add a loss and a solver; no other test shall see these."""
+    tables: list[dict[str, Any]] = [GUIDANCE_LOSSES, SOLVERS]
+    before = [dict(table) for table in tables]
+    yield
+    for table, entries in zip(tables, before, strict=True):
+        table.clear()
+        table.update(entries)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -6,12 +6,20 @@ from sphinx.application import Sphinx
 
 READING_ORDER = (
     "quick_start",
+    "two_hospitals",
+    "paper_mixture",
+    "density_ratio",
+    "ablation",
     "mixed_types",
+    "engine_noise",
+    "ecg",
     "source_free",
     "grid_search",
     "augmented_classifier",
     "imblearn_pipeline",
+    "solvers",
     "own_classifier",
+    "own_network",
 )
 
 

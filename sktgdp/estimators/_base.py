@@ -56,7 +56,7 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "ema_decay": [Interval(Real, 0, 1, closed="left")],
         "memory": [str, Path, HasMethods(["cache"]), None],
-        "solver": [StrOptions(set(SOLVERS))],
+        "solver": [StrOptions(SOLVERS.keys())],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "random_state": ["random_state", np.random.Generator],

@@ -27,6 +27,7 @@ from sktgdp.estimators._domains import (
 from sktgdp.estimators._guidance_fit import GuidanceFit, TwoDomains, balance_source_rows
 from sktgdp.estimators._labels import check_labels
 from sktgdp.estimators._memory import FitMemory, settings_of
+from sktgdp.estimators._objectives import GUIDANCE_LOSSES
 from sktgdp.estimators._overlap import domain_overlap, overlap_weights
 from sktgdp.estimators._source import SHARED_WITH_SOURCE, adopt_source, prepare_source, source_alone
 from sktgdp.estimators._units import to_units
@@ -148,7 +149,7 @@ class TGDPGenerator(BaseGenerator):
         "source_model": [object, None],
         "domain_classifier": [DomainClassifier, HasMethods(["fit", "predict_proba"]), None],
         "guidance_module": [callable, None],
-        "guidance_loss": [StrOptions({"kl", "mse"})],
+        "guidance_loss": [StrOptions(GUIDANCE_LOSSES.keys())],
         "eta_cycle": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "eta_consistency": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "conditional": ["boolean", StrOptions({"auto"})],
