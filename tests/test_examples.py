@@ -17,6 +17,18 @@ from sktgdp.estimators._settings import TrainingSettings
 from sktgdp.solvers import SOLVERS
 
 ROOT = Path(__file__).resolve().parents[1]
+# Trainings of two steps leave sampling and scoring, which are much here; `make docs` runs these scripts whole.
+SLOW = {"plot_ablation", "plot_augmented_classifier", "plot_engine_noise", "plot_grid_search"} | {
+    "docs/augmentation.md",
+    "docs/weights.md",
+}
+
+
+def cases(names: list[str]) -> list[Any]:
+    """Parameters of a test, the slow ones marked."""
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in names]
+
+
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py") if path.stem != "demo")
 PAGES = ["README.md", *(str(path.relative_to(ROOT)) for path in source_pages(ROOT / "docs", ".md"))]
 TEXTS = [page for page in PAGES if "```python\n" in (ROOT / page).read_text("utf-8")]
@@ -42,7 +54,7 @@ def _tables_as_they_were() -> Iterator[None]:
         table.update(entries)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", cases(EXAMPLES))
 def test_example_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
     assert "nan" not in capsys.readouterr().out
@@ -60,7 +72,7 @@ def test_demo_prints_a_table_and_writes_a_picture(
     assert (tmp_path / "picture.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("text", cases(TEXTS))
 def test_code_in_texts_runs(text: str) -> None:
     """The python blocks of one text, one after the other, as a reader would type them."""
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / text).read_text("utf-8"), re.MULTILINE | re.DOTALL)

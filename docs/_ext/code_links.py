@@ -30,7 +30,7 @@ def full_names(app: Sphinx) -> dict[str, set[str]]:
 
 def link_code(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Turn the literals of one page into links."""
-    if app.env.doc2path(docname).endswith(".rst"):
+    if str(app.env.doc2path(docname)).endswith(".rst"):
         return
     names, objects = full_names(app), app.env.domains.python_domain.objects
     for literal in list(doctree.findall(nodes.literal)):

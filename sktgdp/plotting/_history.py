@@ -25,7 +25,7 @@ class HistoryDisplay:
     Parameters
     ----------
     phases : dict of str to dict of str to ndarray of shape (2, n_points)
-        For each phase and term: steps and values. Names of terms begin with "train_" or "valid_".
+        For each phase and term: steps and values. Names of terms begin with ``train_`` or ``valid_``.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class HistoryDisplay:
         Parameters
         ----------
         history : iterable of dict
-            Each with "phase", "step" and terms whose names begin with "train_" or "valid_".
+            Each with "phase", "step" and terms whose names begin with ``train_`` or ``valid_``.
         phases, ax, **options
             As for `from_estimator`.
 
