@@ -17,7 +17,7 @@ from sktgdp.estimators._settings import TrainingSettings
 from sktgdp.solvers import SOLVERS
 
 ROOT = Path(__file__).resolve().parents[1]
-# Trainings of two steps leave sampling and scoring, which are much here; `make docs` runs these scripts whole.
+# Trainings of two steps leave sampling and scoring, which are much here; `make docs` runs these whole.
 SLOW = {"plot_ablation", "plot_augmented_classifier", "plot_engine_noise", "plot_grid_search"} | {
     "docs/augmentation.md",
     "docs/weights.md",
