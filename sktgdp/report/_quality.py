@@ -57,8 +57,8 @@ class QualityReport:
     features : callable, optional
         Turns rows as they were given into an array of shape (n, k) in which they are compared, such as
         ``classifier.embed`` of a `SeriesClassifier`. By default numbers are put over the standard deviation
-        of the real rows and categories become indicators; from 65 coordinates on, the first 64 principal
-        components are taken.
+        of the real rows and categories become indicators; from 65 coordinates on, at most 64 principal
+        components are taken, one for every four rows.
     classifier : classifier with ``predict_proba``, optional
         For the section on utility, cloned and fitted on each class against the rest; a logistic regression
         by default.

@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 
 LEAST_ROWS = 12  # judged real rows: two halves of six, as five neighbours need
 MAX_FEATURES = 64
+ROWS_PER_COMPONENT = 4  # fewer would learn the rows by heart
 TRAINING_ROWS = 20  # times max_rows are looked through for copies
 
 
@@ -140,19 +141,26 @@ def bounded(X: Any, y: Any, max_rows: int, seed: int) -> Rows:
 
 
 def _reduced(rows: tuple[Floats, ...]) -> tuple[tuple[Floats, Floats, Floats], list[str]]:
-    """The rows, or their principal components where they have many coordinates."""
+    """The rows, or their principal components where they have many coordinates.
+
+    The components are those of equal numbers of rows of each sample: components of the real rows alone would
+    hold these to the last digit and cut others short, which every comparison would then see.
+    """
     real, judged, synthetic = rows
     n_features = real.shape[1]
-    n_components = min(MAX_FEATURES, len(judged) - 1)
     if n_features <= MAX_FEATURES:
         return (real, judged, synthetic), []
-    pca = PCA(n_components, svd_solver="randomized", random_state=0).fit(judged)
-    share = pca.explained_variance_ratio_.sum()
+    n_each = min(map(len, rows))
+    common = np.concatenate([part[:n_each] for part in rows])
+    n_components = min(MAX_FEATURES, max(2, len(common) // ROWS_PER_COMPONENT))
+    pca = PCA(n_components, svd_solver="randomized", random_state=0).fit(common)
+    found = (pca.transform(real), pca.transform(judged), pca.transform(synthetic))
+    share = found[1].var(axis=0).sum() / max(float(judged.var(axis=0).sum()), np.finfo(float).tiny)
     note = (
         f"Rows are compared by {n_components} principal components of their {n_features:,} coordinates, "
         f"which hold {share:.0%} of the variance of the real rows. Give features= to compare by others."
     )
-    return (pca.transform(real), pca.transform(judged), pca.transform(synthetic)), [note]
+    return found, [note]
 
 
 def _given(features: Callable[[Any], Any], rows: tuple[Any, Any, Any]) -> tuple[Floats, Floats, Floats]:

@@ -20,6 +20,8 @@ def number(value: float) -> str:
     """Three significant digits, without an exponent where none is needed."""
     if value != 0.0 and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.2e}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
 
 

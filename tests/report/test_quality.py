@@ -156,6 +156,15 @@ def test_series_are_compared_by_components(rng: np.random.Generator) -> None:
     assert figure(result, "sliced_wasserstein").verdict == "good"
 
 
+def test_few_long_series_of_one_law_are_not_told_apart(rng: np.random.Generator) -> None:
+    series = rng.normal(size=(180, 2, 150))
+    result = QualityReport(series[:60], series[60:120], holdout=series[120:], **QUICK)
+    assert figure(result, "two_sample_auc").verdict != "concern"
+    assert figure(result, "closest_record").verdict == "good"
+    for key in ("coverage", "recall", "precision"):
+        assert figure(result, key).value == pytest.approx(figure(result, key).reference, abs=0.25)
+
+
 def test_features_of_the_user(rng: np.random.Generator) -> None:
     series = rng.normal(size=(60, 2, 50))
     result = QualityReport(series[:30], series[30:], features=lambda X: X.std(axis=2), **QUICK)
