@@ -36,7 +36,7 @@ def room(rooms: frozenset[str] | set[str], packages: str, guarded: str = "") -> 
 
 LAYER_2 = {"losses", "guidance", "solvers", "oracles", "likelihood", "nets"}
 MATHEMATICS = {"process"} | LAYER_2
-LAYER_3 = {"metrics", "preprocessing", "datasets", "storage"}
+LAYER_3 = {"metrics", "preprocessing", "datasets", "_storage"}
 BELOW_TOP = MATHEMATICS | LAYER_3 | {"_extras", "estimators", "exceptions"}
 ROOMS = {
     "_extras": room(set(), ""),
@@ -45,7 +45,7 @@ ROOMS = {
     **{name: room({"process"}, "torch") for name in LAYER_2},
     "metrics": room(set(), "numpy scipy sklearn"),
     "preprocessing": room(set(), "numpy scipy sklearn", "pandas"),
-    "storage": room({"exceptions"}, "numpy torch safetensors", "pandas"),
+    "_storage": room({"exceptions"}, "numpy torch safetensors", "pandas"),
     "datasets": room(MATHEMATICS | {"_extras"}, "numpy scipy sklearn torch tqdm", "pandas wfdb"),
     "estimators": room(
         MATHEMATICS | LAYER_3 | {"_extras", "exceptions"},

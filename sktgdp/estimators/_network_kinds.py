@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from sktgdp import nets
 from sktgdp.estimators._architecture import Architecture, architecture_of
 from sktgdp.exceptions import ModelFileError, NotStorableError
-from sktgdp.storage import Fields, Kind, Reader, Writer
+from sktgdp._storage import Fields, Kind, Reader, Writer
 
 __all__ = ["NETWORK_KINDS"]
 

@@ -1,4 +1,4 @@
-"""Saving fitted estimators without pickle, and loading them; see `sktgdp.storage` for the files."""
+"""Saving fitted estimators without pickle, and loading them; see `sktgdp._storage` for the files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktgdp.estimators._devices import resolve_device
 from sktgdp.exceptions import ModelFileError, NotStorableError
-from sktgdp.storage import (
+from sktgdp._storage import (
     PANDAS_KINDS,
     VALUE_KINDS,
     Fields,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -311,6 +313,22 @@ class TGDPGenerator(BaseGenerator):
         self.history_ += fit.history
         self.n_parameters_ = fit.n_parameters + self.domain_classifier_.n_parameters_
 
+    def save(self, path: str | Path, *, domain_classifier: bool = True) -> None:
+        """Save the fitted generator; see `DiffusionGenerator.save`.
+
+        Parameters
+        ----------
+        path : str or Path
+        domain_classifier : bool, default=True
+            False leaves it out, where it is one of another package: samples and densities do not need it,
+            `log_density_ratio` does.
+        """
+        model = self
+        if not domain_classifier:
+            model = copy.copy(self)
+            model.domain_classifier_ = model.domain_classifier = None
+        super(TGDPGenerator, model).save(path)
+
     def noise_model(self, y: Tensor | None = None) -> TimeFunction:
         """Guided noise prediction in the units of ``transformer_`` (Theorem 3.1).
 
@@ -335,6 +353,8 @@ class TGDPGenerator(BaseGenerator):
             be as frequent as the target's.
         """
         self._check_guided()
+        if self.domain_classifier_ is None:
+            raise ValueError("The model was saved without its domain classifier, so it has no ratio.")
         return self.domain_classifier_.log_density_ratio(self._to_units(X), y)
 
     def _check_guided(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sktgdp.exceptions import ModelFileError, NotStorableError
-from sktgdp.storage._codec import Fields, Kind, Reader, Writer
+from sktgdp._storage._codec import Fields, Kind, Reader, Writer
 
 __all__ = ["PANDAS_KINDS"]
 

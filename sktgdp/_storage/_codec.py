@@ -78,7 +78,8 @@ class Writer:
         if kind is None:
             raise NotStorableError(
                 f"{where} is a {type(value).__module__}.{type(value).__qualname__}; a model's files have no "
-                "place for it. skops or pickle may be able to store this estimator."
+                "place for it. Pickle or skops may be able to store it, and TGDPGenerator.save can leave a "
+                "domain classifier out."
             )
         record = {"type": kind.tag, **kind.write(self, value, where)}
         if kind.shared:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from sktgdp.exceptions import ModelFileError, NotStorableError
-from sktgdp.storage._codec import Fields, Kind, Reader, Writer
+from sktgdp._storage._codec import Fields, Kind, Reader, Writer
 
 __all__ = ["VALUE_KINDS", "checked_dtype", "exactly", "text_kind"]
 
@@ -114,7 +114,7 @@ def _read_array(reader: Reader, fields: Fields) -> NDArray[Any]:
     turned = fields.optional("order") == "F"
     tensor = reader.take(fields.text("tensor"), where)
     values = _array_of_tensor(tensor, dtype, shape[::-1] if turned else shape)
-    if dtype.kind == "U" and (values.view(f"{dtype.str[0]}u4") > GREATEST_CODE_POINT).any():
+    if dtype.kind == "U" and (values.ravel().view(f"{dtype.str[0]}u4") > GREATEST_CODE_POINT).any():
         raise ModelFileError(f"{where} holds what is no text.")
     return values.T if turned else values
 
