@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from sktgdp.exceptions import ModelFileError, NotStorableError
 from sktgdp._storage._codec import Fields, Kind, Reader, Writer
+from sktgdp.exceptions import ModelFileError, NotStorableError
 
 __all__ = ["PANDAS_KINDS"]
 

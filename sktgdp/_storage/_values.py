@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sktgdp.exceptions import ModelFileError, NotStorableError
 from sktgdp._storage._codec import Fields, Kind, Reader, Writer
+from sktgdp.exceptions import ModelFileError, NotStorableError
 
 __all__ = ["VALUE_KINDS", "checked_dtype", "exactly", "text_kind"]
 

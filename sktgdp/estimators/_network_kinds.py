@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from sktgdp import nets
+from sktgdp._storage import Fields, Kind, Reader, Writer
 from sktgdp.estimators._architecture import Architecture, architecture_of
 from sktgdp.exceptions import ModelFileError, NotStorableError
-from sktgdp._storage import Fields, Kind, Reader, Writer
 
 __all__ = ["NETWORK_KINDS"]
 

@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sktgdp.estimators._devices import resolve_device
-from sktgdp.exceptions import ModelFileError, NotStorableError
 from sktgdp._storage import (
     PANDAS_KINDS,
     VALUE_KINDS,
@@ -22,6 +20,8 @@ from sktgdp._storage import (
     read_archive,
     write_archive,
 )
+from sktgdp.estimators._devices import resolve_device
+from sktgdp.exceptions import ModelFileError, NotStorableError
 
 __all__ = ["Persistent", "load"]
 

@@ -33,6 +33,7 @@ from torch import Tensor, nn
 
 import sktgdp
 from sktgdp import DiffusionGenerator, DomainClassifier, FineTunedDiffusionGenerator, SeriesClassifier
+from sktgdp._storage import Reader, Writer, read_archive, write_archive
 from sktgdp.estimators._persistence import _kinds
 from sktgdp.exceptions import ModelFileError, NotStorableError
 from sktgdp.nets import SSSDECG, DiagonalSSM
@@ -44,7 +45,6 @@ from sktgdp.preprocessing import (
     SpectralTransformer,
     make_chain,
 )
-from sktgdp._storage import Reader, Writer, read_archive, write_archive
 
 ROWS = np.random.default_rng(0).normal(size=(40, 3))
 SERIES = np.random.default_rng(1).normal(size=(24, 2, 64))

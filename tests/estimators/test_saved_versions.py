@@ -1,4 +1,4 @@
-"""Models that released versions saved load, and draw what they drew then."""
+"""Models that released versions saved load, and give what they gave then."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_models_of_released_versions(path: Path) -> None:
         if isinstance(column[0], str):
             assert again[name] == column
         else:  # other builds of torch may round otherwise
-            np.testing.assert_allclose(again[name], column, rtol=1e-4)
+            np.testing.assert_allclose(again[name], column, rtol=1e-3, atol=1e-4)
 
 
 def test_this_version_has_its_files() -> None:
