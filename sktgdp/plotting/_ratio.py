@@ -53,7 +53,7 @@ class DensityRatioDisplay:
     >>> from sktgdp.plotting import DensityRatioDisplay
     >>> display = DensityRatioDisplay.from_predictions([-2.0, -1.0, 0.0], [0.0, 1.0])
     >>> round(display.effective_sample_size_, 2)
-    1.99
+    1.96
     """
 
     def __init__(
