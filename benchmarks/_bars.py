@@ -69,6 +69,40 @@ def imports(times: Times) -> Found:
     return at_most([ratio], 1.15)
 
 
+def throughputs(times: Times, fast: str, slow: str) -> list[float]:
+    """Throughput of ``fast`` over that of ``slow`` in every setting that has both."""
+    settings = [name.removesuffix(f": {fast}") for name in times if name.endswith(f": {fast}")]
+    both = [(times[f"{each}: {slow}"], times[f"{each}: {fast}"]) for each in settings]
+    return [median_ratio(*pair) for pair in both]
+
+
+def at_least(ratios: list[float], limit: float) -> Found:
+    """Least of some ratios against its limit."""
+    if not ratios:
+        raise KeyError("no such ratio")
+    return f"{min(ratios):.2f} to {max(ratios):.2f}", min(ratios) >= limit
+
+
+def guided(times: Times) -> Found:
+    return at_least(throughputs(times, "guided by one network", "unguided"), 0.45)
+
+
+def diffusers(times: Times) -> Found:
+    return at_least(throughputs(times, "unguided", "diffusers, a time per row"), 1.2)
+
+
+def few_calls(times: Times) -> Found:
+    mixture, heart = (times[f"10 calls over 50: {name}"].facts["dpm++2m"] for name in ("mixture", "heart"))
+    return f"{mixture:.2f} on the mixture, {heart:.2f} on heart disease", max(mixture, heart) <= 1.1
+
+
+def stream(times: Times) -> Found:
+    sizes = [result.peak_mib or 0.0 for name, result in times.items() if name.startswith("stream: ")]
+    if not sizes:
+        raise KeyError("no stream")
+    return " and ".join(f"{number(size)} MiB" for size in sizes), max(sizes) <= 1.15 * min(sizes)
+
+
 def peers(times: Times) -> Found:
     ours = times["adult: sktgdp"]
     others = {name.removeprefix("adult: "): r for name, r in times.items() if r is not ours}
@@ -113,10 +147,14 @@ BARS = (
     Bar("at batches of 128 ≤ 1.25 ×", "training", small_batches),
     Bar("start-up of a fit < 50 ms", "training", start_up),
     Bar("`import sktgdp` ≤ 1.15 × torch, scikit-learn and skorch", "imports", imports),
+    Bar("guided sampling ≥ 0.45 of the throughput of unguided", "sampling", guided),
+    Bar("unguided ≥ 1.2 × diffusers' `DPMSolverMultistepScheduler`", "sampling", diffusers),
+    Bar("10 network calls within 10 % of 50, sliced Wasserstein distance", "steps", few_calls),
     Bar("adult census: faster than CTGAN, TVAE, ForestDiffusion; a better two-sample AUC", "peers", peers),
     Bar("time of a fit linear in steps", "performance", grows("size: fit, ", " steps, ", linear=True)),
     Bar("... and flat in rows", "performance", grows("size: fit, ", " rows, ", linear=False)),
     Bar("time of sampling linear in rows", "performance", grows("size: sample, ", " rows", linear=True)),
+    Bar("memory of `sample_to_parquet` flat", "performance", stream),
 )
 
 

@@ -32,6 +32,8 @@ def compared(old: Results, new: Results) -> str:
     rows = []
     for name in (name for name in old.results if name in new.results):
         before, after = old.results[name], new.results[name]
+        if not before.processor or not after.processor:  # a file holds other figures than times, too
+            continue
         ratio, explained, word = verdict(before, after)
         seconds = [number(before.seconds), number(after.seconds)]
         rows.append([name, *seconds, f"{ratio:.2f}", f"± {100 * (explained - 1):.0f} %", word])

@@ -10,6 +10,7 @@ import sys
 import time
 
 from benchmarks._report import Page, number, stamp, table
+from benchmarks._timing import Result, Results
 
 INTRODUCTION = """\
 Each figure, and each ratio, is the median over fresh interpreters, which take turns; the time of an
@@ -59,3 +60,9 @@ def run(args: argparse.Namespace) -> None:
     path = None if args.out is None else args.out / "benchmarks/imports.md"
     page = Page(path, "Time to import", INTRODUCTION, ["time"])
     page.put("time", "Time", f"{table(header, rows)}\n\n{len(rounds)} rounds.", stamp(args.command))
+    if args.out:
+        kept = Results(args.command)
+        for name in STATEMENTS:
+            walls, processor = zip(*(each[name] for each in rounds), strict=True)
+            kept.add("import", {name: Result(list(processor), list(walls))})
+        kept.write(args.out / "benchmarks" / "imports.json")

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from sklearn.model_selection import GridSearchCV
 
 from benchmarks._bars import bars
 from benchmarks._report import Page, number, stamp, table
-from benchmarks._timing import Result, Results, in_turn, peak_mib, quartiles, spread
+from benchmarks._timing import Result, Results, in_turn, peak_mib, quartiles, spread, timed
 from sktgdp import DiffusionGenerator, DomainClassifier, TGDPGenerator
 from sktgdp.datasets import make_gaussian_mixture_shift
 from sktgdp.metrics import (
@@ -142,7 +143,7 @@ def growth(name: str) -> float:
     return peak_mib() - before
 
 
-def alone(function: Callable[..., float], *args: Any) -> float:
+def alone(function: Callable[..., Any], *args: Any) -> Any:
     """Call in a fresh process, whose peak memory is its own."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *args).result()
@@ -189,11 +190,37 @@ def measure_sizes(rounds: int, quick: bool) -> tuple[str, dict[str, Result]]:
     return "\n\n".join(parts), everything
 
 
+def written(n_rows: int) -> tuple[float, float, float]:
+    """Processor seconds, wall seconds and growth of the peak while rows go to a Parquet file."""
+    import pyarrow  # noqa: F401 - it is loaded on use, and belongs to what is there before
+
+    model = fitted()
+    model.sample(1000, random_state=0)
+    result, before = Result(), peak_mib()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.parquet"
+        write = partial(model.sample_to_parquet, path, n_rows, batch_size=10_000, random_state=0, n_steps=5)
+        timed(result, write)
+    return result.processor[0], result.wall[0], peak_mib() - before
+
+
+def measure_stream(rounds: int, quick: bool) -> tuple[str, dict[str, Result]]:
+    """Table of files of several lengths, each written by a process of its own, and the times."""
+    results = {}
+    for n_rows in (100, 200) if quick else (100_000, 1_000_000):
+        found = [written(n_rows) if quick else alone(written, n_rows) for _ in range(min(rounds, 3))]
+        processor, wall, growth = (list(column) for column in zip(*found, strict=True))
+        results[f"{n_rows:,} rows"] = Result(processor, wall, max(growth))
+    rows = [[name, spread(result), number(result.peak_mib or 0.0)] for name, result in results.items()]
+    text = "`sample_to_parquet`, 20 columns, 5 solver steps, batches of 10,000 rows."
+    return f"{text}\n\n{table(['', 'seconds', 'memory, MiB'], rows)}", results
+
+
 PARTS: dict[str, tuple[str, Callable[[int, bool], tuple[str, dict[str, Result]]]]] = {
     "calls": ("Fit, sample, metrics, search", measure_calls),
     "size": ("Cost against size", measure_sizes),
+    "stream": ("Rows to a file", measure_stream),
 }
-OTHERS = ("imports", "training", "sampling", "steps", "peers")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

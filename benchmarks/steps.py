@@ -15,6 +15,7 @@ from benchmarks._cache import Record, RunCache, code_version
 from benchmarks._data import Floats, Shift, load_shift, seeds
 from benchmarks._figures import draw_steps
 from benchmarks._report import Page, number, plus_minus, stamp, table
+from benchmarks._timing import Result, Results
 from benchmarks._trials import FIT_CODE, Trial, fit_generator, quick_params
 from sktgdp.metrics import energy_distance, sliced_wasserstein_distance
 from sktgdp.solvers import SOLVERS, sample
@@ -119,6 +120,7 @@ def run(args: argparse.Namespace) -> None:
         ("figure", *SETTINGS),
     )
     curves: dict[str, Any] = {}
+    kept = Results(args.command)
     for setting in args.settings:
         code = code_version(CODE)
         records = []
@@ -129,7 +131,12 @@ def run(args: argparse.Namespace) -> None:
         body = [f"{title[0].upper()}{title[1:]}, mean ± standard deviation over {len(records)} seeds:\n\n"
                 + show(records, calls, i) for i, title in enumerate(MEASURES.values())]  # fmt: skip
         page.put(setting, SETTINGS[setting], "\n\n".join(body), stamp(args.command, [code]))
-        curves[SETTINGS[setting]] = np.median([record["values"][..., 0] for record in records], axis=0)
+        sliced = np.stack([record["values"][..., 0] for record in records])
+        curves[SETTINGS[setting]] = np.median(sliced, axis=0)
+        losses = np.median(sliced[..., calls.index(10)] / sliced[..., calls.index(50)], axis=0)
+        facts = {solver: float(loss) for solver, loss in zip(SOLVERS, losses, strict=True)}
+        kept.add("10 calls over 50", {setting: Result(facts=facts)})
     if page.path is not None:
+        kept.write(page.path.with_suffix(".json"))
         draw_steps(curves, list(SOLVERS), calls, Path(page.path).with_suffix(".png"))
         page.put("figure", "Figure", "![distance against calls](steps.png)", stamp(args.command))

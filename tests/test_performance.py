@@ -65,6 +65,19 @@ def test_bars_are_judged_by_their_figures() -> None:
     assert _bar("... and flat", flat) == ("100 × as many: 1.30 × the time", False)
 
 
+def test_bars_on_sampling() -> None:
+    sides = {"unguided": 1.0, "guided by one network": 2.0, "diffusers, a time per row": 1.5}
+    times = {f"1,000 × 2: {name}": Result([seconds]) for name, seconds in sides.items()}
+    assert _bar("guided", times) == ("0.50 to 0.50", True)
+    assert _bar("unguided", times) == ("1.50 to 1.50", True)
+    assert not _bar("guided", times | {"1,000 × 2: unguided": Result([0.8])})[1]
+    losses = {"mixture": 1.02, "heart": 1.2}
+    few = {f"10 calls over 50: {name}": Result(facts={"dpm++2m": loss}) for name, loss in losses.items()}
+    assert _bar("10 network calls", few) == ("1.02 on the mixture, 1.20 on heart disease", False)
+    files = {"stream: 100 rows": Result(peak_mib=50.0), "stream: 1,000 rows": Result(peak_mib=52.0)}
+    assert _bar("memory", files) == ("50 MiB and 52 MiB", True)
+
+
 def test_the_bar_on_peers_wants_speed_and_quality() -> None:
     ours = Result([10.0], facts={"trees": 0.7, "boosting": 0.8})
     slow = Result([20.0], facts={"trees": 0.9, "boosting": 0.9})
