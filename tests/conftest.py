@@ -28,8 +28,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as ``data`` whatever asks for the folder of real data."""
+    """Mark as ``data`` whatever asks for the folder of real data; skip ``gpu`` where there is none."""
+    no_gpu = pytest.mark.skip(reason="no CUDA device")
     for item in items:
+        if "gpu" in item.keywords and not torch.cuda.is_available():
+            item.add_marker(no_gpu)
         if "data_dir" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.data)
 

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from sktgdp.estimators._defaults import ByRank, is_series, parts_of
+from sktgdp.estimators._devices import resolve_device
 from sktgdp.estimators._domains import Floats, InputForm, rows_as_fitted
 from sktgdp.estimators._labels import check_labels
 from sktgdp.estimators._persistence import Persistent
@@ -59,6 +60,8 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
         "solver": [StrOptions(SOLVERS.keys())],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
+        "compile": ["boolean"],
+        "precision": [StrOptions({"fp32", "bf16"})],
         "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
         "callbacks": ["array-like", tuple, None],
@@ -73,10 +76,14 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
         given = getattr(self, name)
         return self._by_rank[name].of(event_shape, given) if name in self._by_rank else given
 
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        resolve_device(self.device)  # one that is not there is to be said before anything is trained
+
     def _training_settings(self, **changes: Any) -> TrainingSettings:
         """Settings of one network's training, as the parameters say but for the changes."""
         params = self.get_params(deep=False) | changes
-        names = ("max_steps", "lr", "weight_decay", "ema_decay")
+        names = ("max_steps", "lr", "weight_decay", "ema_decay", "compile", "precision")
         return TrainingSettings(**{name: params[name] for name in names})
 
     @contextmanager

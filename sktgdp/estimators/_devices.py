@@ -1,21 +1,43 @@
-"""Where networks are trained and evaluated."""
+"""Where networks are trained and evaluated, and what the devices can do."""
 
 from __future__ import annotations
 
 from functools import cache
 
 import torch
+from torch import Tensor
 
-__all__ = ["has_fused_optimizer", "resolve_device"]
+__all__ = ["available_devices", "can_compile", "has_fused_optimizer", "resolve_device"]
+
+
+def available_devices() -> list[str]:
+    """Names of the devices of this machine that torch can use."""
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return ["cpu", *mps, *(f"cuda:{k}" for k in range(torch.cuda.device_count()))]
 
 
 def resolve_device(device: str) -> torch.device:
-    """Turn "auto" into CUDA, MPS or the CPU, whichever is there first."""
-    if device != "auto":
-        return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    """Turn "auto" into CUDA, MPS or the CPU, whichever is there first.
+
+    Raises
+    ------
+    ValueError
+        No such device is there; the message lists those that are.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        usable = found.type != "meta"  # it holds no numbers
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError):  # torch raises all of these
+        usable = False
+    if not usable:
+        there = ", ".join(map(repr, available_devices()))
+        raise ValueError(f"device={device!r} is not there; this machine has {there}. Give one, or 'auto'.")
+    return found
 
 
 @cache
@@ -26,3 +48,17 @@ def has_fused_optimizer(device: torch.device) -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def _successor(x: Tensor) -> Tensor:
+    return x + 1.0
+
+
+@cache
+def can_compile(device: torch.device) -> bool:
+    """Whether `torch.compile` finds what it needs for this device; tried on a sum."""
+    try:
+        compiled = torch.compile(_successor)(torch.zeros(2, device=device))
+    except Exception:  # a missing compiler shows as one of many kinds of error
+        return False
+    return bool((compiled == 1.0).all())

@@ -217,4 +217,7 @@ class GuidanceFit:
             valid_pools=None if held is None else {"target": stop},
             term_weights={"cycle": generator.eta_cycle_, "consistency": generator.eta_consistency_},
         )
-        return self._note(self._train(problem, self._settings(), seed))
+        settings = self._settings()
+        if objective.consistency:  # torch.compile cannot be differentiated twice
+            settings = replace(settings, compile=False)
+        return self._note(self._train(problem, settings, seed))

@@ -99,12 +99,14 @@ class ObjectiveNet(NeuralNet):
         term_weights: Mapping[str, float] | None = None,
         max_grad_norm: float = 1.0,
         ema_decay: float = 0.995,
+        precision: str = "fp32",
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.term_weights = term_weights
         self.ema_decay = ema_decay
         self.max_grad_norm = max_grad_norm
+        self.precision = precision
         self.guard = guard
 
     def initialize(self) -> ObjectiveNet:
@@ -172,7 +174,11 @@ class ObjectiveNet(NeuralNet):
         _read(batches[start:])
 
     def infer(self, x: Batch, **fit_params: Any) -> dict[str, Tensor]:
-        return self.criterion_(self.module_, x)
+        if self.precision == "fp32":
+            return self.criterion_(self.module_, x)
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+            terms = self.criterion_(self.module_, x)
+        return {name: term.float() for name, term in terms.items()}
 
     def get_loss(
         self, y_pred: dict[str, Tensor], y_true: Tensor, X: Batch | None = None, training: bool = False

@@ -24,6 +24,10 @@ class TrainingSettings:
         Decay of the moving average of the weights that is kept; 0 keeps the last weights.
     patience : float
         Share of the steps without a better validation loss after which training stops.
+    compile : bool
+        Whether the network goes through `torch.compile`, where there is a compiler.
+    precision : {"fp32", "bf16"}
+        Of the products in a step; weights, their average and the optimiser stay in single precision.
     """
 
     max_steps: int = 2500
@@ -32,6 +36,8 @@ class TrainingSettings:
     max_grad_norm: float = 1.0
     ema_decay: float = 0.995
     patience: float = 0.4
+    compile: bool = False
+    precision: str = "fp32"
 
     @property
     def steps_per_epoch(self) -> int:

@@ -21,7 +21,7 @@ __all__ = ["SHARED_WITH_SOURCE", "adopt_source", "prepare_source", "source_alone
 
 
 # Parameters that a source model takes over where it is made here.
-SHARED_WITH_SOURCE = ("memory", "device", "verbose")
+SHARED_WITH_SOURCE = ("memory", "device", "verbose", "compile", "precision")
 
 
 def prepare_source(

@@ -8,6 +8,7 @@ objective is a pure function and validation batches can be fixed once.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +21,7 @@ from torch import nn
 from sktgdp.estimators._architecture import remember_architecture
 from sktgdp.estimators._batches import Pool, PoolBatches
 from sktgdp.estimators._checkpoint import Checkpointing, FitCheckpoint, TrainingFile
-from sktgdp.estimators._devices import has_fused_optimizer
+from sktgdp.estimators._devices import can_compile, has_fused_optimizer
 from sktgdp.estimators._divergence import DivergenceGuard
 from sktgdp.estimators._interruption import TrainingInterrupted, noting_interrupts
 from sktgdp.estimators._net import (
@@ -107,6 +108,7 @@ def _make_net(
         term_weights=problem.term_weights,
         max_grad_norm=settings.max_grad_norm,
         ema_decay=settings.ema_decay,
+        precision=settings.precision,
         **{f"module__{name}": value for name, value in module_params.items()},
         **options,
     )
@@ -198,6 +200,8 @@ class _Training:
         )  # fmt: skip
         net.initialize()
         net.start_from(self.start, self.trainable)
+        if self.settings.compile:
+            compile_in_place(net.module_, self.device)
         with noting_interrupts() as interrupts:
             net.partial_fit(data, epochs=self.settings.n_epochs - sum(each.n_epochs for each in keeping))
         trained = self._result(net, summary.best_loss_)
@@ -216,8 +220,22 @@ class _Training:
         return TrainedNetwork(self._finished(net.module_), rows, best_loss, n_trained)
 
     def _finished(self, module: nn.Module) -> nn.Module:
+        module._compiled_call_impl = None  # samples come in batches of other sizes
         remember_architecture(module, self.module, **self.module_params)
         return module.eval().requires_grad_(False)
+
+
+def compile_in_place(module: nn.Module, device: torch.device) -> None:
+    """Compile a network's calls, or say that this cannot be done here."""
+    if can_compile(device):
+        module.compile()
+    else:
+        warnings.warn(
+            f"compile=True has no effect: torch.compile finds no compiler for {str(device)!r}. Install one "
+            "(for the CPU a C++ compiler such as g++), or leave compile=False.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _history_row(epoch: Mapping[str, Any], phase: str, steps_per_epoch: int) -> dict[str, Any]:

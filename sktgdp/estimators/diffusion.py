@@ -131,7 +131,7 @@ class DiffusionGenerator(NetworkGenerator):
         whose networks a single outlying batch can put out of action at the higher rate.
     weight_decay : float, default=0.0001
     ema_decay : float, default=0.995
-        Of the moving average of the weights that is kept.
+        Of the moving average of the weights that is kept; 0 keeps the last weights, without an average.
     early_stopping : bool or "auto", default="auto"
         Hold rows out and keep the weights that denoise them best; "auto" does so below 1,000 rows.
     validation_fraction : float, default=0.2
@@ -149,7 +149,14 @@ class DiffusionGenerator(NetworkGenerator):
         reads it. With a folder, ``random_state=None`` stands for one seed that is drawn once and kept there.
         Delete the folder after changing the code of a ``module`` of your own.
     device : str, default="auto"
-        A torch device; "auto" is CUDA, then MPS, then the CPU.
+        A torch device, such as "cpu", "cuda:1" or "mps"; "auto" is CUDA, then MPS, then the CPU. One that
+        is not there is refused, and those that are get listed.
+    compile : bool, default=False
+        Train through `torch.compile`, which pays for long trainings of large networks. Where there is no
+        compiler a warning says so and the training goes on without.
+    precision : {"fp32", "bf16"}, default="fp32"
+        "bf16" computes the products of a training step in bfloat16, where the loss allows it: faster on
+        recent GPUs, and right but rarely faster on CPUs. Weights and samples stay in single precision.
     random_state : int, RandomState, Generator or None, default=None
     verbose : int, default=0
         Above 0 shows a progress bar.
@@ -208,6 +215,8 @@ class DiffusionGenerator(NetworkGenerator):
         transformer: Any = "auto",
         memory: Any = None,
         device: str = "auto",
+        compile: bool = False,
+        precision: str = "fp32",
         random_state: Any = None,
         verbose: int = 0,
         callbacks: Sequence[Any] | None = None,
@@ -226,6 +235,8 @@ class DiffusionGenerator(NetworkGenerator):
         self.transformer = transformer
         self.memory = memory
         self.device = device
+        self.compile = compile
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks

@@ -46,7 +46,7 @@ class FineTunedDiffusionGenerator(NetworkGenerator):
     batch_size : int or "auto", default="auto"
         Rows per step; "auto" is 1,024 for tables and 32 for series.
     weight_decay, ema_decay, early_stopping, validation_fraction, solver, n_steps, memory, device, \
-random_state, verbose, callbacks
+compile, precision, random_state, verbose, callbacks
         As for `DiffusionGenerator`.
 
     Attributes
@@ -81,6 +81,8 @@ random_state, verbose, callbacks
         n_steps: int = 25,
         memory: Any = None,
         device: str = "auto",
+        compile: bool = False,
+        precision: str = "fp32",
         random_state: Any = None,
         verbose: int = 0,
         callbacks: Sequence[Any] | None = None,
@@ -98,6 +100,8 @@ random_state, verbose, callbacks
         self.n_steps = n_steps
         self.memory = memory
         self.device = device
+        self.compile = compile
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks

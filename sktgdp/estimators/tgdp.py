@@ -91,8 +91,9 @@ class TGDPGenerator(BaseGenerator):
     memory : str, Path, joblib.Memory or None, default=None
         Folder that keeps what does not depend on the two weights: the source network, the domain classifier
         and the time-dependent classifier. A search trains the source once. See `DiffusionGenerator`.
-    solver, n_steps, device, random_state, verbose, callbacks
-        As for `DiffusionGenerator`.
+    solver, n_steps, device, compile, precision, random_state, verbose, callbacks
+        As for `DiffusionGenerator`. What the consistency term differentiates twice is never compiled: torch
+        cannot.
 
     Attributes
     ----------
@@ -184,6 +185,8 @@ class TGDPGenerator(BaseGenerator):
         n_steps: int = 25,
         memory: Any = None,
         device: str = "auto",
+        compile: bool = False,
+        precision: str = "fp32",
         random_state: Any = None,
         verbose: int = 0,
         callbacks: Sequence[Any] | None = None,
@@ -199,7 +202,8 @@ class TGDPGenerator(BaseGenerator):
         self.max_steps, self.batch_size = max_steps, batch_size
         self.lr, self.weight_decay, self.ema_decay = lr, weight_decay, ema_decay
         self.solver, self.n_steps, self.memory = solver, n_steps, memory
-        self.device, self.random_state = device, random_state
+        self.device, self.compile, self.precision = device, compile, precision
+        self.random_state = random_state
         self.verbose, self.callbacks = verbose, callbacks
 
     def fit(

@@ -119,7 +119,10 @@ class ResidualTrunk(nn.Module):
 
 def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """A linear layer whose bias may differ from row to row; such a bias is overwritten by the result."""
-    return linear(x, weight, bias) if bias.ndim == 1 else bias.addmm_(x, weight.t())
+    if bias.ndim == 1:
+        return linear(x, weight, bias)
+    # autocast brings precisions together, but not in place
+    return (bias.addmm_ if bias.dtype == x.dtype == weight.dtype else bias.addmm)(x, weight.t())
 
 
 class ScoreMLP(nn.Module):
