@@ -223,20 +223,12 @@ class DiffusionGenerator(NetworkGenerator):
     ) -> None:
         self.module = module
         self.hidden_sizes = hidden_sizes
-        self.max_steps = max_steps
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.ema_decay = ema_decay
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.solver = solver
-        self.n_steps = n_steps
-        self.transformer = transformer
-        self.memory = memory
-        self.device = device
-        self.compile = compile
-        self.precision = precision
+        self.max_steps, self.batch_size = max_steps, batch_size
+        self.lr, self.weight_decay, self.ema_decay = lr, weight_decay, ema_decay
+        self.early_stopping, self.validation_fraction = early_stopping, validation_fraction
+        self.solver, self.n_steps = solver, n_steps
+        self.transformer, self.memory = transformer, memory
+        self.device, self.compile, self.precision = device, compile, precision
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks

@@ -99,9 +99,7 @@ compile, precision, random_state, verbose, callbacks
         self.solver = solver
         self.n_steps = n_steps
         self.memory = memory
-        self.device = device
-        self.compile = compile
-        self.precision = precision
+        self.device, self.compile, self.precision = device, compile, precision
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
