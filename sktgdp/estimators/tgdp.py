@@ -197,14 +197,12 @@ class TGDPGenerator(BaseGenerator):
         self.guidance_loss = guidance_loss
         self.eta_cycle, self.eta_consistency = eta_cycle, eta_consistency
         self.conditional, self.balance_source = conditional, balance_source
-        self.hidden_sizes = hidden_sizes
-        self.early_stopping, self.n_networks = early_stopping, n_networks
+        self.hidden_sizes, self.early_stopping, self.n_networks = hidden_sizes, early_stopping, n_networks
         self.max_steps, self.batch_size = max_steps, batch_size
         self.lr, self.weight_decay, self.ema_decay = lr, weight_decay, ema_decay
         self.solver, self.n_steps, self.memory = solver, n_steps, memory
         self.device, self.compile, self.precision = device, compile, precision
-        self.random_state = random_state
-        self.verbose, self.callbacks = verbose, callbacks
+        self.random_state, self.verbose, self.callbacks = random_state, verbose, callbacks
 
     def fit(
         self,
