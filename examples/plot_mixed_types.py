@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from sktgdp import DiffusionGenerator, DomainClassifier, TGDPGenerator
+from sktgdp.plotting import MarginalsDisplay
 
 
 def branch(n, age, online, seed):
@@ -80,17 +81,8 @@ print(pd.DataFrame({name: summary(*table) for name, table in tables.items()}).as
 # %%
 # The new branch, in a picture
 # ----------------------------
-shown = {"old": ("0.6", old), "fresh": ("#D55E00", fresh), "samples": ("#0072B2", rows)}
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-for i, (name, (colour, frame)) in enumerate(shown.items()):
-    ages = frame["age"].dropna().astype(float)
-    axes[0].hist(ages, bins=range(18, 91, 6), density=True, histtype="step", lw=1.8, color=colour, label=name)
-    shares = frame["payment"].value_counts(normalize=True).reindex(["cash", "card", "online"])
-    axes[1].bar(np.arange(3) + 0.27 * (i - 1), shares, width=0.25, color=colour, label=name)
-axes[0].set(xlabel="age", ylabel="density")
-axes[1].set_xticks(range(3), ["cash", "card", "online"])
-axes[1].set(xlabel="payment", ylabel="share")
-axes[0].legend()
+# Column by column, with the share of missing values.
+MarginalsDisplay.from_data(fresh, rows, names=("fresh customers", "samples"))
 plt.show()
 
 # %%

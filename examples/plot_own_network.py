@@ -20,6 +20,7 @@ from torch import nn
 from sktgdp import DiffusionGenerator, DomainClassifier, TGDPGenerator
 from sktgdp.datasets import make_gaussian_mixture_shift
 from sktgdp.metrics import sliced_wasserstein_distance
+from sktgdp.plotting import HistoryDisplay, SampleScatterDisplay
 
 
 def features(process, x_t, t, y):
@@ -74,23 +75,20 @@ gen = TGDPGenerator(
     batch_size=128,
     random_state=0,
 ).fit(X_src, y_src, X_tgt, y_tgt)
-X_new, y_new = gen.sample(1000)
+X_new, _ = gen.sample(1000)
 
 # %%
 # Did it learn?
 # -------------
-# The loss of the source model as it was trained, a mean for each epoch; and the samples.
-losses = [(row["step"], row["train_loss"]) for row in gen.source_model_.history_]
-figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
-steps, values = zip(*losses, strict=True)
-axes[0].plot(steps, values, color="#0072B2")
-axes[0].set(xlabel="step", ylabel="loss", title="source model")
-axes[1].scatter(*X_new.T, s=6, c="#0072B2", lw=0, alpha=0.6, label="samples")
-axes[1].scatter(*X_tgt.T, s=16, c="#D55E00", marker="^", lw=0, label="target rows")
-axes[1].set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
-axes[1].legend()
+# Every phase of the fit has its losses, and all should have settled. Then the samples.
+HistoryDisplay.from_estimator(gen)
 plt.show()
 
+# %%
+SampleScatterDisplay.from_estimator(gen, X_tgt, y_tgt, n_samples=500, names=("target rows", "samples"))
+plt.show()
+
+# %%
 X_fresh = make_gaussian_mixture_shift(2, 1000, random_state=1)[2]
 for name, rows in {"source rows": X_src[:1000], "samples": X_new}.items():
     print(f"{name:<12} {sliced_wasserstein_distance(X_fresh, rows, random_state=0):.3f}")
