@@ -193,8 +193,7 @@ class TGDPGenerator(BaseGenerator):
     ) -> None:
         self.source_model = source_model
         self.domain_classifier = domain_classifier
-        self.guidance_module = guidance_module
-        self.guidance_loss = guidance_loss
+        self.guidance_module, self.guidance_loss = guidance_module, guidance_loss
         self.eta_cycle, self.eta_consistency = eta_cycle, eta_consistency
         self.conditional, self.balance_source = conditional, balance_source
         self.hidden_sizes, self.early_stopping, self.n_networks = hidden_sizes, early_stopping, n_networks
