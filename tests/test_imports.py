@@ -32,18 +32,24 @@ import json, sys
 sys.modules.update(dict.fromkeys({packages}))  # an import of them fails as if they were not there
 {load}
 def message(use):
+    shown = io.StringIO()
     try:
-        use()
+        with contextlib.redirect_stderr(shown):
+            use()
     except ImportError as error:
         return str(error)
+    return shown.getvalue().removeprefix("Error: ")
 
+import contextlib, io
 import numpy as np
 from sktgdp import GenerativeSampler
+from sktgdp.cli import main
 from sktgdp.datasets import load_wfdb_records
 X, y = np.zeros((4, 2)), np.array([0, 0, 0, 1])
 uses = {{
     "imblearn": lambda: GenerativeSampler().fit_resample(X, y),
     "timeseries": lambda: load_wfdb_records({folder!r}),
+    "cli": lambda: main([]),
 }}
 print(json.dumps({{extra: message(use) for extra, use in uses.items()}}))
 """
@@ -70,7 +76,7 @@ def messages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("extra", "who"),
-    [("imblearn", "GenerativeSampler"), ("timeseries", "Reading WFDB records")],
+    [("imblearn", "GenerativeSampler"), ("timeseries", "Reading WFDB records"), ("cli", "The command line")],
 )
 def test_error_names_the_extra(messages: dict[str, str], extra: str, who: str) -> None:
     assert messages[extra].startswith(f"{who} needs ")

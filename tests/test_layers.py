@@ -55,9 +55,8 @@ ROOMS = {
     "model_selection": room(BELOW_TOP, "numpy scipy sklearn", "pandas"),
     "plotting": room(BELOW_TOP, "numpy scipy sklearn", "matplotlib pandas"),
     "report": room(LAYER_3 | {"plotting"}, "numpy scipy sklearn", "matplotlib"),
-    "cli": room(
-        BELOW_TOP | {"model_selection", "plotting", "report"}, "numpy sklearn torch", "matplotlib pandas"
-    ),
+    "cli": room(BELOW_TOP | {"report"}, "numpy pandas pyarrow tqdm typer"),
+    "__main__": room({"cli"}, ""),
     "__init__": room(BELOW_TOP | {"model_selection", "plotting"}, ""),
 }
 READ_VERSION = {"estimators", "cli"}  # may import sktgdp.__version__, to write it into saved files

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import sktgdp
+from sktgdp._extras import OPTIONAL
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def build(source: Path, what: str, folder: Path) -> None:
+    """Build a wheel or an sdist into a folder."""
+    pytest.importorskip("hatchling")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", what, "-d", str(folder)]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """The wheel that this checkout builds; needs no network, since hatchling is a development tool."""
-    pytest.importorskip("hatchling")
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    build(ROOT, "wheel", folder)
     return zipfile.ZipFile(next(folder.glob("*.whl")))
 
 
@@ -45,6 +53,104 @@ def test_wheel_ships_types_and_licence(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     assert "sktgdp/py.typed" in names
     assert any(name.endswith("LICENSE") for name in names)
+
+
+def test_wheel_installs_the_program(wheel: zipfile.ZipFile) -> None:
+    name = next(n for n in wheel.namelist() if n.endswith("entry_points.txt"))
+    assert wheel.read(name).decode().split() == ["[console_scripts]", "sktgdp", "=", "sktgdp.cli:main"]
+
+
+def test_errors_name_extras_that_bring_the_package(wheel: zipfile.ZipFile) -> None:
+    wanted = re.findall(r"^Requires-Dist: ([\w-]+).*extra == '(\w+)'", metadata(wheel), re.MULTILINE)
+    assert set(OPTIONAL.values()) <= set(wanted)
+    # the command line asks for all that it imports under one name
+    assert {("pandas", "cli"), ("pyarrow", "cli"), ("typer", "cli"), ("matplotlib", "cli")} <= set(wanted)
+    assert {("pandas", "timeseries"), ("wfdb", "timeseries")} <= set(wanted)
+
+
+def test_sdist_builds_the_same_wheel(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    """What is published as source lacks nothing that the package needs."""
+    build(ROOT, "sdist", tmp_path)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        archive.extractall(tmp_path, filter="data")
+    build(next(path for path in tmp_path.iterdir() if path.is_dir()), "wheel", tmp_path)
+    built = zipfile.ZipFile(next(tmp_path.glob("*.whl")))
+    assert sorted(built.namelist()) == sorted(wheel.namelist())
+    assert built.read("sktgdp/__init__.py") == wheel.read("sktgdp/__init__.py")
+
+
+SMOKE = """
+import numpy as np, sktgdp
+from sktgdp.cli import main
+rng = np.random.default_rng(0)
+small = {"max_steps": 2, "hidden_sizes": (8,)}
+gen = sktgdp.TGDPGenerator(sktgdp.DiffusionGenerator(**small), n_networks=1, **small)
+gen.fit(rng.normal(size=(40, 2)), None, rng.normal(size=(10, 2)), None).save("model")
+assert main(["sample", "model", "-n", "3", "-o", "rows.csv", "-q"]) == 0
+print(sktgdp.__file__)
+"""
+
+
+@pytest.mark.slow
+def test_wheel_works_away_from_the_checkout(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    """Unpacked into an empty folder, which stands before the environment that holds the other packages."""
+    wheel.extractall(tmp_path / "site")
+    done = subprocess.run(
+        [sys.executable, "-c", SMOKE],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "site" / "sktgdp" / "__init__.py")
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 4
+
+
+TYPED = """
+import numpy as np
+from sktgdp import DomainClassifier, TGDPGenerator
+from sktgdp.metrics import coverage_score, get_scorer
+from sktgdp.report import QualityReport
+
+X = np.zeros((4, 2))
+gen = TGDPGenerator(eta_cycle=1.0).fit(X, None, X, None)
+reveal_type(gen)
+reveal_type(gen.sample(3))
+reveal_type(gen.score_samples(X))
+reveal_type(gen.score(X))
+reveal_type(TGDPGenerator.load("model"))
+reveal_type(DomainClassifier().fit(X, None, X, None).log_density_ratio(X))
+reveal_type(coverage_score(X, X))
+reveal_type(get_scorer("neg_fid")(gen, X))
+reveal_type(QualityReport(X, X).to_dict())
+"""
+REVEALED = [
+    "sktgdp.estimators.tgdp.TGDPGenerator",
+    "tuple[Any, numpy.ndarray[tuple[Any, ...], numpy.dtype[Any]] | None]",
+    "numpy.ndarray[tuple[Any, ...], numpy.dtype[numpy.float64]]",
+    "float",
+    "sktgdp.estimators.tgdp.TGDPGenerator",
+    "numpy.ndarray[tuple[Any, ...], numpy.dtype[numpy.float64]]",
+    "float",
+    "float",
+    "dict[str, Any]",
+]
+
+
+@pytest.mark.slow
+def test_users_see_types(tmp_path: Path) -> None:
+    """The annotations reach a checker of a user's script, in its strict mode."""
+    pytest.importorskip("mypy")
+    script = tmp_path / "script.py"
+    script.write_text(TYPED)
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}/cache"]
+    options = {"cwd": tmp_path, "env": os.environ | {"MYPYPATH": str(ROOT)}, "capture_output": True}
+    done = subprocess.run(
+        [*command, "--follow-imports=silent", "--ignore-missing-imports", str(script)], text=True, **options
+    )
+    revealed = [text.replace("builtins.", "") for text in re.findall(r'Revealed type is "(.*)"', done.stdout)]
+    assert revealed == REVEALED, done.stdout + done.stderr
 
 
 def test_wheel_ships_the_package_only(wheel: zipfile.ZipFile) -> None:

@@ -1,0 +1,140 @@
+"""``sktgdp fit``: a source table and a target table become a saved model."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import typer
+
+from sktgdp.cli._pair import Reading, Table, labels_of, named, read_pair
+from sktgdp.cli._run import UserError
+from sktgdp.cli._tables import refuse_existing
+from sktgdp.estimators import DiffusionGenerator, DomainClassifier, TGDPGenerator
+from sktgdp.estimators._devices import resolve_device
+
+__all__ = ["LAYOUT", "Training", "describe", "fit_tables"]
+
+SHOWN = 12  # names in a line
+LAYOUT = "table.json"  # beside the model's own files: the columns of the table, with the labels among them
+
+
+class Training(NamedTuple):
+    """The options of a fit that are parameters of the estimator."""
+
+    eta_cycle: float | str
+    eta_consistency: float | str
+    max_steps: int | None
+    seed: int
+    device: str
+
+    def generator(self, verbose: bool) -> TGDPGenerator:
+        """The estimator that these options ask for."""
+        steps: dict[str, Any] = {} if self.max_steps is None else {"max_steps": self.max_steps}
+        resolve_device(self.device)  # raises now, not when the source is trained
+        common = {"device": self.device, **steps}
+        return TGDPGenerator(
+            DiffusionGenerator(verbose=int(verbose), **common),
+            domain_classifier=DomainClassifier(**common),
+            eta_cycle=self.eta_cycle,
+            eta_consistency=self.eta_consistency,
+            random_state=self.seed,
+            verbose=int(verbose),
+            **common,
+        )
+
+
+def fit_tables(
+    source: Path,
+    target: Path,
+    model: Path,
+    *,
+    label: str | None,
+    reading: Reading,
+    training: Training,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Fit, save, and say what came of it."""
+    _check_place(model, force)
+    one, two = read_pair(source, target, reading)
+    X_src, y_src = labels_of(one, label)
+    X_tgt, y_tgt = labels_of(two, label)
+    generator = training.generator(verbose=not quiet and sys.stderr.isatty())
+    try:
+        generator.fit(X_src, y_src, X_tgt, y_tgt)
+    except (TypeError, ValueError) as error:
+        words = {"X_src": str(source), "X_tgt": str(target)}
+        words |= {"y_src": f"{source}, column {label}:", "y_tgt": f"{target}, column {label}:"}
+        raise UserError(named(str(error), words) + _remedy(str(error))) from error
+    generator.save(model)
+    layout = {"label": label, "columns": list(one.frame.columns)}
+    (model / LAYOUT).write_text(json.dumps(layout, ensure_ascii=False), encoding="utf-8")
+    if not quiet:
+        typer.echo(f"{'Source':<9} {_counted(one, y_src)}")
+        typer.echo(f"{'Target':<9} {_counted(two, y_tgt)}")
+        typer.echo(describe(generator, label))
+        typer.echo(f"{'Model':<9} {model}")
+
+
+def _check_place(model: Path, force: bool) -> None:
+    """See before the fit that the model can be saved after it."""
+    if model.suffix.lower() == ".zip":
+        raise UserError(f"--model {model}: give the name of a folder, without .zip.")
+    refuse_existing(model, force)
+    if model.exists() and not (model / "model.json").is_file():
+        raise UserError(f"{model} is no model, and is left as it is. Choose another name.")
+    folder = next(each for each in model.absolute().parents if each.exists())
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"--model {model}: the folder {folder} cannot be written to.")
+
+
+def _remedy(text: str) -> str:
+    if "missing values; it had none" in text:
+        return " Leave such rows out with --drop-missing, or the column with --drop."
+    if "categories unknown in fit" in text:
+        return " Leave these rows out, or the column with --drop."
+    return " Leave it out with --drop." if "only missing values" in text else ""
+
+
+def _counted(table: Table, y: Any) -> str:
+    """Rows of a table, by class if there are labels."""
+    rows = f"{table.path}: {len(table.frame):,} rows"
+    if y is None:
+        return rows
+    classes, counts = np.unique(y, return_counts=True)
+    pairs = list(zip(classes, counts, strict=True))
+    more = f", {len(pairs) - SHOWN} more classes" if len(pairs) > SHOWN else ""
+    return f"{rows}; " + ", ".join(f"{count:,} of {name}" for name, count in pairs[:SHOWN]) + more
+
+
+def describe(generator: Any, label: str | None) -> str:
+    """What a fitted generator is, in lines: columns, labels, overlap, weights, time."""
+    form = generator.form_
+    names = [] if form.columns is None else list(map(str, form.columns))
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    lines = [("Columns", f"{form.event_shape[0]}" + ": " * bool(names) + ", ".join(names[:SHOWN]) + more)]
+    if generator.prior_ is not None:
+        lines.append(("Label", _shares(generator, label)))
+    if getattr(generator, "guidance_", None) is not None:
+        size, overlap = generator.effective_sample_size_, generator.overlap_
+        lines.append(("Overlap", f"{overlap:.0%}, effective sample size {size:.1f} source rows"))
+        weights = f"eta_cycle {generator.eta_cycle_:.3g}, eta_consistency {generator.eta_consistency_:.3g}"
+        chosen = "auto" in (generator.eta_cycle, generator.eta_consistency)
+        lines.append(("Weights", weights + (" (chosen from the overlap)" if chosen else "")))
+    times = {name: seconds for name, seconds in generator.fit_time_.items() if seconds >= 0.05}
+    parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in times.items())
+    lines.append(("Time", f"{sum(generator.fit_time_.values()):.1f} s ({parts})"))
+    return "\n".join(f"{name:<9} {text}" for name, text in lines)
+
+
+def _shares(generator: Any, label: str | None) -> str:
+    """Classes, or several labels, and the share of the rows that carry each."""
+    shares = generator.prior_.frequencies @ generator.prior_.rows
+    pairs = list(zip(generator.labels_.classes, shares, strict=True))
+    more = f", {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
+    return f"{label or 'label'}: " + ", ".join(f"{name} {share:.0%}" for name, share in pairs[:SHOWN]) + more
