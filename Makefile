@@ -100,7 +100,7 @@ $(VENV)/.docs: $(VENV)/.dev
 # A warning is an error. GALLERY=0 leaves the scripts of the gallery unexecuted: no pictures, but in a minute.
 GALLERY ?= 1
 docs: $(VENV)/.docs
-	MPLBACKEND=Agg $(PY) -m sphinx -W --keep-going -q -b html -D plot_gallery=$(GALLERY) $(ARGS) docs docs/_build/html
+	MPLBACKEND=Agg $(PY) -m sphinx -E -W --keep-going -q -b html -D plot_gallery=$(GALLERY) $(ARGS) docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
 bench: $(VENV)/.dev
