@@ -7,7 +7,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
-__all__ = ["available_devices", "can_compile", "has_fused_optimizer", "resolve_device"]
+__all__ = ["available_devices", "can_compile", "has_fused_optimizer", "resolve_device", "rows_for"]
+
+# Of the free memory of a GPU, what rows may fill; the rest is for the network and its gradients.
+ROWS_SHARE = 0.5
 
 
 def available_devices() -> list[str]:
@@ -38,6 +41,19 @@ def resolve_device(device: str) -> torch.device:
         there = ", ".join(map(repr, available_devices()))
         raise ValueError(f"device={device!r} is not there; this machine has {there}. Give one, or 'auto'.")
     return found
+
+
+def rows_for(rows: Tensor, device: torch.device) -> Tensor:
+    """Rows where a training on the device reads them.
+
+    That is the device itself, unless they would fill more than half of the free memory of a GPU. Then they
+    stay where they are, and each batch is moved.
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        if rows.numel() * rows.element_size() > ROWS_SHARE * free:
+            return rows
+    return rows.to(device)
 
 
 @cache

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._batches import Pool
 from sktgdp.estimators._defaults import SCORE_NETWORK, SCORE_SIZES, ByRank
-from sktgdp.estimators._devices import resolve_device
+from sktgdp.estimators._devices import resolve_device, rows_for
 from sktgdp.estimators._domains import Floats, InputForm, check_rows
 from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
 from sktgdp.estimators._memory import FitMemory
@@ -55,8 +55,8 @@ class NetworkGenerator(BaseGenerator):
         stop = n_rows < FEW_ROWS if stop == "auto" else stop
         n_valid = min(n_rows - 1, max(1, round(params["validation_fraction"] * n_rows))) if stop else 0
         order = torch.from_numpy(np.random.default_rng(seed).permutation(n_rows))
-        rows = torch.from_numpy(z).float().to(self.device_)
-        labels = None if codes is None else torch.from_numpy(codes).to(self.device_)
+        rows = rows_for(torch.from_numpy(z).float(), self.device_)
+        labels = None if codes is None else torch.from_numpy(codes).to(rows.device)
         batch_size = self._resolved("batch_size", z.shape[1:])
         pools = [
             Pool(rows[part], None if labels is None else labels[part], batch_size)

@@ -10,7 +10,13 @@ import torch
 from small_models import TINY_NETWORK, tiny_tgdp
 
 from sktgdp import DiffusionGenerator
-from sktgdp.estimators._devices import available_devices, can_compile, has_fused_optimizer, resolve_device
+from sktgdp.estimators._devices import (
+    available_devices,
+    can_compile,
+    has_fused_optimizer,
+    resolve_device,
+    rows_for,
+)
 
 CPU = torch.device("cpu")
 X = np.random.default_rng(0).normal(size=(60, 2))
@@ -93,3 +99,13 @@ def test_training_on_a_gpu() -> None:
     first, again = (model.sample(20, random_state=0)[0] for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert np.isfinite(first).all()
+
+
+@pytest.mark.gpu
+def test_rows_that_do_not_fit_stay_in_host_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of theirs is the same, and lies on the GPU."""
+    cuda = torch.device("cuda")
+    fit = tiny(device="cuda").fit(X)
+    monkeypatch.setattr("sktgdp.estimators._devices.ROWS_SHARE", 0.0)
+    assert rows_for(torch.zeros(9, 2), cuda).device == CPU
+    np.testing.assert_allclose(tiny(device="cuda").fit(X).sample(9)[0], fit.sample(9)[0], atol=1e-4)

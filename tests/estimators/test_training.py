@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sktgdp.estimators._batches import Batch, Pool, PoolBatches
 from sktgdp.estimators._devices import resolve_device
-from sktgdp.estimators._net import MovingAverage
+from sktgdp.estimators._net import MovingAverage, _read
 from sktgdp.estimators._settings import TrainingSettings
 from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, train_network
 from sktgdp.process import VPProcess
@@ -173,6 +173,24 @@ def test_moving_average() -> None:
         assert average.module.w.item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_no_average_costs_nothing() -> None:
+    """A decay of 0 copies no weights: the average is the network itself."""
+    module = network()
+    average, before = MovingAverage(module, 0.0), flat(module).clone()
+    average.update()
+    assert average.module is module
+    assert torch.equal(flat(module), before)
+
+
+def test_average_copies_buffers() -> None:
+    """Running means are not averaged a second time."""
+    module = nn.BatchNorm1d(2)
+    average = MovingAverage(module, 0.9)
+    module(torch.arange(6.0).reshape(3, 2))
+    assert torch.equal(average.module.get_buffer("running_mean"), module.get_buffer("running_mean"))
+    assert not average.module.training
+
+
 def test_average_is_what_is_kept() -> None:
     def push(module: Weight, batch: Batch) -> dict[str, Tensor]:
         return {"push": -module.w}
@@ -292,6 +310,14 @@ def test_callbacks_see_the_training() -> None:
     first, second = Watch(), Watch()
     train(callbacks=[first, second])
     assert first.count == second.count == 40
+
+
+def test_losses_on_a_device_are_read_together() -> None:
+    batches: list[dict[str, Any]]
+    batches = [{"train_a": torch.tensor(float(k)), "train_batch_size": k} for k in (1, 2)]
+    _read(batches)
+    assert batches == [{"train_a": float(k), "train_batch_size": k} for k in (1, 2)]
+    assert not any(isinstance(value, Tensor) for batch in batches for value in batch.values())
 
 
 def test_devices() -> None:
