@@ -15,6 +15,7 @@ BENCHMARKS = {
     "training": "a gradient step of every network beside a bare PyTorch loop; start-up of a fit",
     "s4": "one optimiser step of the ECG score network, S4D layers beside S4's",
     "ecg": "12-lead ECG: the paper's Tables 2 and 3, on its data or on small open collections",
+    "sampling": "speed of sampling: guided beside unguided, and beside diffusers' scheduler",
     "steps": "quality of samples against calls of the network, for every solver",
     "peers": "adult census: time, memory and quality beside CTGAN, TVAE and ForestDiffusion",
     "performance": "times of fit, sample, metrics, search; cost against size; every bar beside its figure",

@@ -83,13 +83,13 @@ def measure(setting: str, seed: int, calls: Sequence[int], store: RunCache, quic
         trial.params.update(quick_params("tgdp"))
         trial.source_params.update(quick_params("vanilla"))
     shift = load_shift(trial.data)
-    n = 200 if quick else 10_000
+    n = 200 if quick else 10_000 if setting == "exact" else 4_000
     draw = exact_sampler(shift, n, seed) if setting == "exact" else fitted_sampler(shift, trial, store, n)
 
     def distances(X: Floats) -> list[float]:
         real, rows = shift.X_test[:n] / shift.unit, X / shift.unit
         sliced = sliced_wasserstein_distance(real, rows, n_projections=100, random_state=0)
-        return [sliced, energy_distance(real[:2000], rows[:5000])]
+        return [sliced, energy_distance(real[:1000], rows[:2000])]
 
     values = {s: [distances(draw(s, steps_for(s, c))) for c in calls] for s in SOLVERS}
     other = distances(shift.X_more) if shift.X_more is not None else [np.nan, np.nan]

@@ -65,6 +65,7 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
         "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
         "callbacks": ["array-like", tuple, None],
+        "max_memorization": [Interval(Real, 0, 1, closed="both"), None],
     }
     _stopping_constraints: ClassVar[dict[str, list[Any]]] = {
         "early_stopping": ["boolean", StrOptions({"auto"})],

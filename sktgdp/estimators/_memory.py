@@ -21,7 +21,7 @@ from sktgdp.estimators._digest import digest
 __all__ = ["FitMemory", "draw_seed", "settings_of"]
 
 T = TypeVar("T")
-NOT_PART_OF_A_FIT = ("memory", "verbose", "callbacks", "warm_start")
+NOT_PART_OF_A_FIT = ("memory", "verbose", "callbacks", "warm_start", "max_memorization")
 
 
 def draw_seed(random_state: Any) -> int:

@@ -19,6 +19,7 @@ from sktgdp.estimators._domains import Floats, InputForm
 from sktgdp.estimators._labels import LabelCode, LabelPrior
 from sktgdp.estimators._memory import draw_seed
 from sktgdp.estimators._parquet import write_parquet
+from sktgdp.estimators._support import SampleDiagnostics, without_copies
 from sktgdp.guidance import TimeFunction
 from sktgdp.process import VPProcess
 
@@ -38,6 +39,7 @@ class SamplingMixin:
     n_steps: int
     random_state: Any
     verbose: int
+    max_memorization: float | None
 
     def noise_model(self, y: Tensor | None = None) -> TimeFunction:
         """Noise prediction of the fitted domain, in the units of ``transformer_``.
@@ -62,7 +64,8 @@ class SamplingMixin:
         random_state: Any = None,
         n_steps: int | None = None,
         solver: str | None = None,
-    ) -> tuple[Any, NDArray[Any] | None]:
+        return_diagnostics: bool = False,
+    ) -> tuple[Any, ...]:
         """Draw rows of the fitted domain.
 
         A row depends on its number, its label and the seed, not on how many are drawn. Rows go through the
@@ -89,9 +92,12 @@ class SamplingMixin:
             Rows in the form and units of those that were fitted.
         y : ndarray of shape (n_samples,) or (n_samples, k), or None
             Labels, None for a model fitted without.
+        diagnostics : SampleDiagnostics
+            Only with ``return_diagnostics``: rows outside the support, copies of training rows.
         """
         options = {"random_state": random_state, "n_steps": n_steps, "solver": solver}
-        return next(self._batches(n_samples, y, n_samples, **options))
+        X, labels, diagnostics = next(self._drawn(n_samples, y, n_samples, **options))
+        return (X, labels, diagnostics) if return_diagnostics else (X, labels)
 
     def sample_batches(
         self,
@@ -161,7 +167,10 @@ class SamplingMixin:
             self, path, n_samples, y, batch_size=batch_size, label_column=label_column, **options
         )
 
-    def _batches(
+    def _batches(self, *args: Any, **options: Any) -> Iterator[tuple[Any, NDArray[Any] | None]]:
+        return ((X, y) for X, y, _ in self._drawn(*args, **options))
+
+    def _drawn(
         self,
         n_samples: Any,
         y: Any,
@@ -171,7 +180,7 @@ class SamplingMixin:
         n_steps: Any,
         solver: Any,
         first: int = 0,
-    ) -> Iterator[tuple[Any, NDArray[Any] | None]]:
+    ) -> Iterator[tuple[Any, NDArray[Any] | None, SampleDiagnostics]]:
         """Batches from row ``first`` on, which starts one."""
         check_is_fitted(self)
         for name, value in {"n_samples": n_samples, "batch_size": batch_size}.items():
@@ -187,14 +196,21 @@ class SamplingMixin:
             labels = y if one_label else np.asarray(y)[rows.start : rows.stop]
             codes = self.labels_.for_sampling(labels, len(rows), self.prior_, rng)
             if start >= first:
-                yield self._finish(draw_rows(self, draw, codes, rows), codes)
+                yield self._finish(draw_rows(self, draw, codes, rows), draw, codes, rows)
 
-    def _finish(self, z: Floats, codes: NDArray[np.float32] | None) -> tuple[Any, NDArray[Any] | None]:
-        """Rows in the user's form, and their labels."""
+    def _finish(
+        self, z: Floats, draw: Draw, codes: NDArray[np.float32] | None, rows: range
+    ) -> tuple[Any, NDArray[Any] | None, SampleDiagnostics]:
+        """Rows in the user's form, their labels, and what was noticed."""
         if not np.isfinite(z).all():
             raise FloatingPointError(
                 "The sampler gave non-finite rows: the fit has diverged. Look at `history_`, scale the "
                 "features, or lower `lr`."
             )
+        copied: Any = ()
+        if self.max_memorization is not None:
+            z, *copied = without_copies(self, z, draw, codes, rows)
+        support = getattr(self, "support_", None)  # files of the first version have none
+        outside = np.zeros(len(z), dtype=bool) if support is None else support.outside(z)
         X = self.form_.restore(self.transformer_.inverse_transform(z))
-        return X, None if codes is None else self.labels_.decode(codes)
+        return X, None if codes is None else self.labels_.decode(codes), SampleDiagnostics(outside, *copied)

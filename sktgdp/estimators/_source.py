@@ -13,6 +13,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 
 from sktgdp.estimators._domains import Domains, Floats, InputForm, check_domains, check_rows, rows_as_fitted
 from sktgdp.estimators._labels import LabelPrior, check_labels
+from sktgdp.estimators._support import remember_rows
 from sktgdp.estimators._units import fit_units, to_units
 from sktgdp.estimators.diffusion import DiffusionGenerator
 from sktgdp.preprocessing import MixedTypeEncoder
@@ -111,6 +112,7 @@ def adopt_source(
     target.process_, target.device_ = source.process_, source.device_
     target.transformer_, target.latent_shape_ = source.transformer_, source.latent_shape_
     z = to_units(source.transformer_, rows, "X_tgt")
+    remember_rows(target, z, source)
     if isinstance(source.transformer_, MixedTypeEncoder):  # it keeps rows inside the ranges that it knows
         target.transformer_ = source.transformer_.widened(rows)
     target.labels_, target.classes_ = source.labels_, source.classes_

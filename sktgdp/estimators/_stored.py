@@ -34,6 +34,7 @@ from sktgdp.estimators._domains import InputForm
 from sktgdp.estimators._labels import LabelCode, LabelPrior
 from sktgdp.estimators._series_model import SeriesUnits
 from sktgdp.estimators._stored_parts import PARTS, Stored
+from sktgdp.estimators._support import Support
 from sktgdp.estimators.augmentation import AugmentedClassifier, GenerativeSampler
 from sktgdp.estimators.density_ratio import DomainClassifier
 from sktgdp.estimators.diffusion import DiffusionGenerator
@@ -76,6 +77,11 @@ def _check_form(value: InputForm) -> None:
     require(len(value.columns) == len(value.dtype), "other numbers of columns and dtypes")
 
 
+def _check_support(value: Support) -> None:
+    require(value.low.shape == value.high.shape, "ranges of another shape")
+    require(bool((value.low <= value.high).all()), "empty ranges")
+
+
 def _check_units(value: SeriesUnits) -> None:
     expected = (value.event_shape[0], 1)
     require(value.mean.shape == value.scale.shape == expected, "means of another shape")
@@ -98,6 +104,7 @@ SMALL = (
         {"constant": optional(instance(np.ndarray))},
         check=_check_form,
     ),
+    Stored(Support, dict.fromkeys(("low", "high"), instance(np.ndarray)), check=_check_support),
     Stored(SeriesUnits, dict.fromkeys(("mean", "scale"), floats(2)) | {"event_shape": shape},
            check=_check_units),
 )  # fmt: skip
@@ -117,6 +124,8 @@ GENERATOR: dict[str, Check] = {
     "transformer_": instance(BaseEstimator),
     "latent_shape_": shape,
 }
+SOMETIMES: dict[str, Check] = {"support_": instance(Support)}  # not in the files of version 0.1
+NOT_KEPT = (*RUNTIME, "_known_rows")
 NETWORK = instance(nn.Module)
 SERIES_MODEL: dict[str, Check] = {
     "units_": instance(SeriesUnits),
@@ -131,11 +140,12 @@ SERIES_MODEL: dict[str, Check] = {
 }
 
 ESTIMATORS = (
-    Stored(DiffusionGenerator, {**GENERATOR, "network_": NETWORK}, dropped=RUNTIME),
+    Stored(DiffusionGenerator, {**GENERATOR, "network_": NETWORK}, SOMETIMES, dropped=NOT_KEPT),
     Stored(
         FineTunedDiffusionGenerator,
         {**GENERATOR, "network_": NETWORK, "source_model_": fitted(DiffusionGenerator)},
-        dropped=RUNTIME,
+        SOMETIMES,
+        dropped=NOT_KEPT,
     ),
     Stored(
         TGDPGenerator,
@@ -149,8 +159,8 @@ ESTIMATORS = (
             "eta_cycle_": number,
             "eta_consistency_": number,
         },
-        {"effective_sample_size_": number, "overlap_": number},
-        dropped=(*RUNTIME, "_memory"),
+        {"effective_sample_size_": number, "overlap_": number, **SOMETIMES},
+        dropped=(*NOT_KEPT, "_memory"),
     ),
     Stored(
         DomainClassifier,

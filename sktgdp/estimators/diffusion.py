@@ -22,6 +22,7 @@ from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
 from sktgdp.estimators._memory import FitMemory
 from sktgdp.estimators._objectives import Denoising
 from sktgdp.estimators._progress import progress_callbacks
+from sktgdp.estimators._support import remember_rows
 from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, train_network
 from sktgdp.estimators._units import fit_units
 from sktgdp.guidance import TimeFunction
@@ -161,6 +162,9 @@ class DiffusionGenerator(NetworkGenerator):
     verbose : int, default=0
         Above 0 shows a progress bar.
     callbacks : sequence of skorch callbacks, default=None
+    max_memorization : float in [0, 1] or None, default=None
+        Largest share of copies of training rows among samples: copies are drawn again, and above the share
+        `sample` raises. Keeps the training rows in the model, but not in what ``save`` writes.
 
     Attributes
     ----------
@@ -220,6 +224,7 @@ class DiffusionGenerator(NetworkGenerator):
         random_state: Any = None,
         verbose: int = 0,
         callbacks: Sequence[Any] | None = None,
+        max_memorization: float | None = None,
     ) -> None:
         self.module = module
         self.hidden_sizes = hidden_sizes
@@ -232,6 +237,7 @@ class DiffusionGenerator(NetworkGenerator):
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
+        self.max_memorization = max_memorization
 
     def fit(self, X: ArrayLike, y: Any = None) -> DiffusionGenerator:
         """Learn the distribution of the rows, given their labels if there are any.
@@ -260,6 +266,7 @@ class DiffusionGenerator(NetworkGenerator):
         self.prior_ = None if codes is None else LabelPrior.of(codes)
         self.transformer_, z = fit_units(self.transformer, rows, "X")
         self.latent_shape_ = z.shape[1:]
+        remember_rows(self, z)
         self.fit_time_ = {}
         module, module_params = self._module(z.shape[1:])
         self._train(z, codes, seed, module=module, module_params=module_params, phase="diffusion")

@@ -46,7 +46,7 @@ class FineTunedDiffusionGenerator(NetworkGenerator):
     batch_size : int or "auto", default="auto"
         Rows per step; "auto" is 1,024 for tables and 32 for series.
     weight_decay, ema_decay, early_stopping, validation_fraction, solver, n_steps, memory, device, \
-compile, precision, random_state, verbose, callbacks
+compile, precision, random_state, verbose, callbacks, max_memorization
         As for `DiffusionGenerator`.
 
     Attributes
@@ -86,6 +86,7 @@ compile, precision, random_state, verbose, callbacks
         random_state: Any = None,
         verbose: int = 0,
         callbacks: Sequence[Any] | None = None,
+        max_memorization: float | None = None,
     ) -> None:
         self.source_model = source_model
         self.trainable = trainable
@@ -103,6 +104,7 @@ compile, precision, random_state, verbose, callbacks
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
+        self.max_memorization = max_memorization
 
     def fit(
         self,

@@ -91,7 +91,8 @@ class TGDPGenerator(BaseGenerator):
     memory : str, Path, joblib.Memory or None, default=None
         Folder that keeps what does not depend on the two weights: the source network, the domain classifier
         and the time-dependent classifier. A search trains the source once. See `DiffusionGenerator`.
-    solver, n_steps, device, compile, precision, random_state, verbose, callbacks
+    solver, n_steps, device, compile, precision, random_state, verbose, callbacks, \
+max_memorization
         As for `DiffusionGenerator`. What the consistency term differentiates twice is never compiled: torch
         cannot.
 
@@ -190,6 +191,7 @@ class TGDPGenerator(BaseGenerator):
         random_state: Any = None,
         verbose: int = 0,
         callbacks: Sequence[Any] | None = None,
+        max_memorization: float | None = None,
     ) -> None:
         self.source_model = source_model
         self.domain_classifier = domain_classifier
@@ -202,6 +204,7 @@ class TGDPGenerator(BaseGenerator):
         self.solver, self.n_steps, self.memory = solver, n_steps, memory
         self.device, self.compile, self.precision = device, compile, precision
         self.random_state, self.verbose, self.callbacks = random_state, verbose, callbacks
+        self.max_memorization = max_memorization
 
     def fit(
         self,

@@ -1,0 +1,148 @@
+"""What samples are held against: the ranges of the training rows, and, if asked for, the rows themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sktgdp.estimators._chunks import FEWEST, Draw, draw_rows
+from sktgdp.estimators._domains import Floats
+from sktgdp.metrics._distances import nearest_distances
+
+__all__ = ["KnownRows", "SampleDiagnostics", "Support", "remember_rows", "without_copies"]
+
+# In the units of the transformer, where a standard deviation is about 1.
+MARGIN = 0.1
+SAME = 0.01
+ATTEMPTS = 10
+
+
+@dataclass(frozen=True)
+class Support:
+    """Least and greatest value of every coordinate among the training rows, in the transformer's units."""
+
+    low: Floats
+    high: Floats
+
+    @classmethod
+    def of(cls, z: Floats) -> Support:
+        """Ranges of rows."""
+        return cls(z.min(axis=0), z.max(axis=0))
+
+    def joined(self, other: Support | None) -> Support:
+        """Ranges of both sets of rows."""
+        if other is None:
+            return self
+        return Support(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
+    def outside(self, z: Floats) -> NDArray[np.bool_]:
+        """Rows with a coordinate beyond its range by more than a tenth of the range's length, or 0.1."""
+        margin = MARGIN * np.maximum(self.high - self.low, 1.0)
+        beyond = (z < self.low - margin) | (z > self.high + margin)
+        return np.asarray(beyond.reshape(len(z), -1).any(axis=1))
+
+
+@dataclass(frozen=True)
+class SampleDiagnostics:
+    """What was noticed about samples.
+
+    Attributes
+    ----------
+    outside : ndarray of bool of shape (n_samples,)
+        Rows outside the support: some coordinate, in the units of ``transformer_``, lies beyond the range of
+        the rows of the fit (source and target) by more than a tenth of its length, or 0.1 if that is more.
+    memorized : float or None
+        Share of the samples that were copies of training rows before they were drawn again; None without
+        ``max_memorization``.
+    n_redrawn : int
+        Rows that were drawn again.
+    """
+
+    outside: NDArray[np.bool_]
+    memorized: float | None = None
+    n_redrawn: int = 0
+
+    @property
+    def n_outside(self) -> int:
+        """Number of rows outside the support."""
+        return int(self.outside.sum())
+
+
+class KnownRows:
+    """Training rows that must not come back, in the transformer's units.
+
+    A row that has a twin among the training rows is nobody's own: it may come back.
+    """
+
+    def __init__(self, z: Floats) -> None:
+        rows = z.reshape(len(z), -1)
+        alone = len(rows) == 1 or ~self._same(rows, rows, exclude_self=True)
+        self.rows = rows[alone] if np.ndim(alone) else rows
+
+    @staticmethod
+    def _same(z: Floats, rows: Floats, *, exclude_self: bool = False) -> NDArray[np.bool_]:
+        closest = nearest_distances(z, rows, 1, "euclidean", exclude_self=exclude_self)[:, 0]
+        same: NDArray[np.bool_] = closest <= SAME * np.sqrt(rows.shape[1])
+        return same
+
+    def copies(self, z: Floats) -> NDArray[np.bool_]:
+        """Rows within 0.01 of a known one, as a root mean square over the coordinates."""
+        if not len(self.rows):
+            return np.zeros(len(z), dtype=bool)
+        return self._same(z.reshape(len(z), -1), self.rows)
+
+
+def remember_rows(generator: Any, z: Floats, source: Any = None) -> None:
+    """Keep the ranges of training rows, and the rows themselves where ``max_memorization`` asks for it."""
+    generator.support_ = Support.of(z).joined(getattr(source, "support_", None))
+    if generator.max_memorization is not None:
+        generator._known_rows = KnownRows(z)
+    elif hasattr(generator, "_known_rows"):
+        del generator._known_rows
+
+
+def _runs(marked: NDArray[np.bool_], size: int) -> Iterator[slice]:
+    """Runs of rows that hold all that are marked: fewer would not be drawn any faster."""
+    for run in np.unique(np.flatnonzero(marked) // size).tolist():
+        yield slice(run * size, (run + 1) * size)
+
+
+def without_copies(
+    generator: Any, z: Floats, draw: Draw, codes: NDArray[np.float32] | None, rows: range
+) -> tuple[Floats, float, int]:
+    """Draw copies of training rows again; the rows, the share of copies, and how many were drawn again."""
+    known = getattr(generator, "_known_rows", None)
+    if known is None:
+        raise ValueError(
+            "max_memorization needs the training rows, and this model has none: it was saved without them, "
+            "or fitted before the parameter was set. Fit it again, or set max_memorization=None."
+        )
+
+    def copies(z: Floats) -> NDArray[np.bool_]:
+        X = generator.form_.restore(generator.transformer_.inverse_transform(z))
+        return known.copies(generator._to_units(X))  # as the user gets them: rounded, in categories
+
+    copied = copies(z)
+    share, n_redrawn = float(copied.mean()), 0
+    for attempt in range(ATTEMPTS):
+        if share > generator.max_memorization:
+            break
+        if not copied.any():
+            return z, share, n_redrawn
+        seed = int(np.random.SeedSequence([draw.seed, 3, attempt]).generate_state(1)[0])
+        for at in _runs(copied, FEWEST.of(generator.latent_shape_)):
+            fresh = draw_rows(
+                generator, draw._replace(seed=seed), None if codes is None else codes[at], rows[at]
+            )
+            z[at][copied[at]] = fresh[copied[at]]
+        n_redrawn += int(copied.sum())
+        copied[copied] = copies(z[copied])
+    raise ValueError(
+        f"{share:.2%} of {len(z)} samples are copies of training rows ({copied.sum()} of them remain), over "
+        f"max_memorization={generator.max_memorization}. The model has learned rows by heart: use more "
+        "target rows, early_stopping=True or fewer steps, or allow more."
+    )
