@@ -68,17 +68,16 @@ class SamplingMixin:
     ) -> tuple[Any, ...]:
         """Draw rows of the fitted domain.
 
-        A row depends on its number, its label and the seed, not on how many are drawn. Rows go through the
-        networks in chunks that fit into memory, and under ``joblib.parallel_config(n_jobs=...)`` through
-        several workers, without a change of the result.
+        A row depends on its number, its label and the seed, not on how many are drawn. Chunks that fit into
+        memory, and workers of ``joblib.parallel_config(n_jobs=...)``, do not change it.
 
         Parameters
         ----------
         n_samples : int
             Number of rows, at least 1.
         y : None, one label, or array-like of n_samples labels
-            Labels to condition on; None draws them with the frequencies of the fitted domain. For a
-            multi-label model one label is a vector of length k, and many are (n_samples, k).
+            Labels to condition on; None draws them with the frequencies of the fitted domain. One label of
+            a multi-label model is a vector of length k.
         random_state : int, RandomState, Generator or None
             None falls back on the estimator's own: an integer there gives the same rows at every call.
         n_steps : int, optional
@@ -92,8 +91,7 @@ class SamplingMixin:
             Rows in the form and units of those that were fitted.
         y : ndarray of shape (n_samples,) or (n_samples, k), or None
             Labels, None for a model fitted without.
-        diagnostics : SampleDiagnostics
-            Only with ``return_diagnostics``: rows outside the support, copies of training rows.
+        diagnostics : SampleDiagnostics, only with ``return_diagnostics``
         """
         options = {"random_state": random_state, "n_steps": n_steps, "solver": solver}
         X, labels, diagnostics = next(self._drawn(n_samples, y, n_samples, **options))

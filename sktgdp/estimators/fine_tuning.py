@@ -93,8 +93,7 @@ compile, precision, random_state, verbose, callbacks, max_memorization
         self.max_steps = max_steps
         self.batch_size = batch_size
         self.lr = lr
-        self.weight_decay = weight_decay
-        self.ema_decay = ema_decay
+        self.weight_decay, self.ema_decay = weight_decay, ema_decay
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.solver = solver

@@ -193,8 +193,7 @@ max_memorization
         callbacks: Sequence[Any] | None = None,
         max_memorization: float | None = None,
     ) -> None:
-        self.source_model = source_model
-        self.domain_classifier = domain_classifier
+        self.source_model, self.domain_classifier = source_model, domain_classifier
         self.guidance_module, self.guidance_loss = guidance_module, guidance_loss
         self.eta_cycle, self.eta_consistency = eta_cycle, eta_consistency
         self.conditional, self.balance_source = conditional, balance_source
