@@ -198,12 +198,11 @@ max_memorization
         self.eta_cycle, self.eta_consistency = eta_cycle, eta_consistency
         self.conditional, self.balance_source = conditional, balance_source
         self.hidden_sizes, self.early_stopping, self.n_networks = hidden_sizes, early_stopping, n_networks
-        self.max_steps, self.batch_size = max_steps, batch_size
-        self.lr, self.weight_decay, self.ema_decay = lr, weight_decay, ema_decay
+        self.max_steps, self.batch_size, self.lr = max_steps, batch_size, lr
+        self.weight_decay, self.ema_decay, self.max_memorization = weight_decay, ema_decay, max_memorization
         self.solver, self.n_steps, self.memory = solver, n_steps, memory
         self.device, self.compile, self.precision = device, compile, precision
         self.random_state, self.verbose, self.callbacks = random_state, verbose, callbacks
-        self.max_memorization = max_memorization
 
     def fit(
         self,
