@@ -26,7 +26,7 @@ class TrajectoryDisplay:
 
     Parameters
     ----------
-    states : ndarray of shape (n_states, n_samples, *event)
+    states : ndarray of shape (n_states, n_samples, ...)
         From noise to data; the last is the sample itself.
     times : ndarray of shape (n_states,)
         Times of the process, from 1 down to 0.
