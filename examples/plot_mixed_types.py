@@ -81,7 +81,8 @@ print(pd.DataFrame({name: summary(*table) for name, table in tables.items()}).as
 # %%
 # The new branch, in a picture
 # ----------------------------
-# Column by column, with the share of missing values.
+# Column by column, with the share of missing values. After so short a training the way of payment still lies
+# between the two branches.
 MarginalsDisplay.from_data(fresh, rows, names=("fresh customers", "samples"))
 plt.show()
 

@@ -33,7 +33,7 @@ X_new, y_new = gen.sample(2000)
 # Look
 # ----
 # The samples should lie where the target rows do, only more densely.
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.6), sharex=True, sharey=True, layout="constrained")
 panels = {
     f"source: {len(X_src):,} rows": (X_src[:1000], y_src[:1000]),
     f"target: {len(X_tgt)} rows": (X_tgt, y_tgt),
@@ -42,7 +42,7 @@ panels = {
 for ax, (title, (X, y)) in zip(axes, panels.items(), strict=True):
     for label, marker, colour in ((-1, "o", "#0072B2"), (1, "^", "#D55E00")):
         ax.scatter(*X[y == label].T, s=9, marker=marker, c=colour, alpha=0.6, lw=0, label=f"y = {label:+d}")
-    ax.set(title=title, xlabel="$x_1$", aspect="equal")
+    ax.set(title=title, xlabel="$x_1$", box_aspect=1)
 axes[0].set_ylabel("$x_2$")
 axes[0].legend(loc="lower right", markerscale=1.5, framealpha=0.9)
 plt.show()
