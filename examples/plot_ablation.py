@@ -13,8 +13,8 @@ term off.
 # Two overlaps
 # ------------
 # How much a term matters depends on how far the domains overlap. So there are two shifts: the paper's in the
-# plane, where the domains touch, and digits against digits in a bolder hand, 64 pixels, where no source row is
-# like a target row.
+# plane, where the domains touch, and digits against digits in a bolder hand, 64 pixels, where no source row
+# is like a target row.
 from tempfile import TemporaryDirectory
 
 import matplotlib.pyplot as plt
