@@ -130,7 +130,8 @@ def run(args: argparse.Namespace) -> None:
             records.append(args.store.record(key, code, compute))
         body = [f"{title[0].upper()}{title[1:]}, mean ± standard deviation over {len(records)} seeds:\n\n"
                 + show(records, calls, i) for i, title in enumerate(MEASURES.values())]  # fmt: skip
-        page.put(setting, SETTINGS[setting], "\n\n".join(body), stamp(args.command, [code]))
+        codes = [record["code"] for record in records]
+        page.put(setting, SETTINGS[setting], "\n\n".join(body), stamp(args.command, codes))
         sliced = np.stack([record["values"][..., 0] for record in records])
         curves[SETTINGS[setting]] = np.median(sliced, axis=0)
         losses = np.median(sliced[..., calls.index(10)] / sliced[..., calls.index(50)], axis=0)
