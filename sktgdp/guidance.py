@@ -62,9 +62,7 @@ def guidance_correction(
     return correction, value
 
 
-def guided_noise_prediction(
-    source: TimeFunction, log_h: TimeFunction, process: VPProcess
-) -> TimeFunction:
+def guided_noise_prediction(source: TimeFunction, log_h: TimeFunction, process: VPProcess) -> TimeFunction:
     """Wrap a source noise prediction into that of the target domain (Theorem 3.1).
 
     Parameters

@@ -49,6 +49,7 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
     fit_time_: dict[str, float]
     history_: list[dict[str, Any]]
     verbose: int
+    warm_start: bool
 
     _training_constraints: ClassVar[dict[str, list[Any]]] = {
         "max_steps": [Interval(Integral, 1, None, closed="left")],
@@ -66,6 +67,7 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
         "verbose": ["verbose"],
         "callbacks": ["array-like", tuple, None],
         "max_memorization": [Interval(Real, 0, 1, closed="both"), None],
+        "warm_start": ["boolean"],
     }
     _stopping_constraints: ClassVar[dict[str, list[Any]]] = {
         "early_stopping": ["boolean", StrOptions({"auto"})],
@@ -86,6 +88,11 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
         params = self.get_params(deep=False) | changes
         names = ("max_steps", "lr", "weight_decay", "ema_decay", "compile", "precision")
         return TrainingSettings(**{name: params[name] for name in names})
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether a fit starts from what the last one left."""
+        return self.warm_start and hasattr(self, self._fitted_attribute)
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:

@@ -180,7 +180,7 @@ class PoolBatches(torch.utils.data.Dataset[tuple[Batch, Tensor]]):
         """Go on from where another object of the same pools stood."""
         self.generator.set_state(state["generator"])
         for name, queue in state["queues"].items():
-            self.streams[name].queue = queue
+            self.streams[name].queue = queue.to(self.generator.device)
 
     def __len__(self) -> int:
         return sum(map(len, self.pools.values()))

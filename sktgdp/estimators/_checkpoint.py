@@ -30,7 +30,7 @@ from sktgdp.estimators._memory import FitMemory
 from sktgdp.estimators._state_files import read_state, replace_file, write_state
 from sktgdp.exceptions import CheckpointError
 
-__all__ = ["Checkpointing", "FitCheckpoint", "Stateful", "TrainingFile", "open_checkpoint"]
+__all__ = ["Checkpoint", "Checkpointing", "FitCheckpoint", "Stateful", "TrainingFile", "open_checkpoint"]
 
 FORMAT = 1
 HEADER, LOCK = "fit.json", "fit.lock"
@@ -182,8 +182,12 @@ class FitCheckpoint:
         return int(header["seed"])
 
 
+# What a fit is given: a path by the user, a part of its own checkpoint by another fit.
+Checkpoint = str | Path | FitCheckpoint | None
+
+
 @contextmanager
-def open_checkpoint(given: str | Path | FitCheckpoint | None, estimator: Any) -> Iterator[FitCheckpoint]:
+def open_checkpoint(given: Checkpoint, estimator: Any) -> Iterator[FitCheckpoint]:
     """Open the folder of a fit for as long as it lasts.
 
     Parameters

@@ -14,10 +14,17 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-__all__ = ["DivergenceGuard", "faulty_terms"]
+from sktgdp.estimators._batches import NoisedRows
+from sktgdp.process import VPProcess, expand_as
+
+__all__ = ["DivergenceGuard", "faulty_terms", "warn_if_idle"]
 
 MAX_BAD_STEPS = 20
 MAX_RESTORES = 5
+# A shorter training is not judged.
+ENOUGH_STEPS = 100
+# A velocity that varies less over the rows does so by rounding alone.
+FLAT = 1e-4
 
 
 def faulty_terms(terms: Mapping[str, Tensor], weights: Mapping[str, float], module: nn.Module) -> list[str]:
@@ -147,3 +154,38 @@ class DivergenceGuard(Callback):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+
+
+@torch.no_grad()
+def warn_if_idle(module: nn.Module, rows: NoisedRows, process: VPProcess, phase: str) -> None:
+    """Warn of a noise prediction that has learned nothing from the rows.
+
+    The measure is the prediction of velocity zero, sigma_t x_t: the best one for rows of independent standard
+    normal numbers, and what the default networks start from. A network is put out of action where one
+    outlying batch at a high rate drives all its units into saturation: its velocity no longer depends on the
+    rows, and its loss stays where it started. For rows that are such normal numbers the loss is no lower
+    either, but there the velocity still varies.
+
+    Parameters
+    ----------
+    module : nn.Module
+        (x_t, t, y) -> eps.
+    rows : NoisedRows
+        Of the training rows.
+    phase : str
+        Name of the training.
+    """
+    zero = expand_as(process.sigma(rows.t), rows.x_t) * rows.x_t
+    difference = module(rows.x_t, rows.t, rows.y) - zero
+    loss = (difference + zero - rows.eps).square().mean().item()
+    loss_of_zero = (zero - rows.eps).square().mean().item()
+    spread = (difference / expand_as(process.alpha(rows.t), difference)).std(0).max().item()
+    if loss <= 1.02 * loss_of_zero and spread > FLAT:
+        return
+    warnings.warn(
+        f"The network learned nothing in the phase {phase!r}: its loss, {loss:.3g}, is no better than that "
+        f"of zero velocity, {loss_of_zero:.3g}. An outlying batch at too high a rate puts a network "
+        "out of action. Lower `lr`, and look for outlying rows (scale them with a robust transformer).",
+        ConvergenceWarning,
+        stacklevel=3,
+    )

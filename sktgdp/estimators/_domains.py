@@ -16,6 +16,7 @@ from sktgdp.estimators._labels import LabelCode, check_labels
 from sktgdp.preprocessing._mixed import is_frame
 
 __all__ = [
+    "CHECKPOINT",
     "FOUR_ARRAYS",
     "Domains",
     "InputForm",
@@ -161,6 +162,8 @@ def rows_as_fitted(X: Any, form: InputForm, name: str, *, min_rows: int = 1) -> 
 # Metadata routing asks a fit for sample_domain only: slices of the target's arrays by the folds of the
 # source would go wrong in silence.
 FOUR_ARRAYS = dict.fromkeys(("X_src", "y_src", "X_tgt", "y_tgt"), UNUSED)
+# A checkpoint is of one fit; the fits of a search share what they can by memory=.
+CHECKPOINT = {"checkpoint": UNUSED}
 
 
 class Domains(NamedTuple):

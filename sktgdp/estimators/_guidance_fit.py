@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import clone
 from torch import Tensor, nn
 
 from sktgdp.estimators._batches import Pool
+from sktgdp.estimators._checkpoint import FitCheckpoint
 from sktgdp.estimators._defaults import GUIDANCE_NETWORK, SERIES_GUIDANCE_SIZES, is_series
 from sktgdp.estimators._domains import Floats
+from sktgdp.estimators._interruption import TrainingInterrupted
+from sktgdp.estimators._memory import settings_of
 from sktgdp.estimators._objectives import Guidance, NoisedDomain
 from sktgdp.estimators._overlap import resolution
 from sktgdp.estimators._progress import progress_callbacks
@@ -26,7 +30,7 @@ from sktgdp.nets import MeanOf
 if TYPE_CHECKING:
     from sktgdp.estimators.tgdp import TGDPGenerator
 
-__all__ = ["GuidanceFit", "TwoDomains", "balance_source_rows"]
+__all__ = ["GuidanceFit", "TwoDomains", "balance_source_rows", "fit_ratio"]
 
 # Shares of the target rows of which one is held out.
 N_FOLDS = 5
@@ -62,6 +66,26 @@ def balance_source_rows(data: TwoDomains, seed: int) -> TwoDomains:
     return data._replace(source=data.source[index], y_source=data.y_source[index])
 
 
+def fit_ratio(
+    generator: TGDPGenerator, data: TwoDomains, seed: int, checkpoint: FitCheckpoint
+) -> DomainClassifier:
+    """Fit the domain classifier that a `TGDPGenerator` asks for, or read it from its memory."""
+    given = generator.domain_classifier
+    own = isinstance(given, DomainClassifier)
+    classifier = clone(given) if own else DomainClassifier(given, device=generator.device)
+    if classifier.random_state is None:
+        classifier.set_params(random_state=seed)
+    y_source, y_target = (
+        None if y is None else generator.labels_.decode(y) for y in (data.y_source, data.y_target)
+    )
+
+    def compute() -> DomainClassifier:
+        return classifier.fit(data.source, y_source, data.target, y_target, checkpoint=checkpoint)
+
+    depends_on = {"kind": type(classifier), **settings_of(classifier), **data._asdict()}
+    return generator._memory.fit("domain classifier", depends_on, compute)
+
+
 class GuidanceFit:
     """Train the time-dependent classifier and the guidance networks of a `TGDPGenerator`.
 
@@ -73,12 +97,18 @@ class GuidanceFit:
     classifier : DomainClassifier
         Fitted on ``data``.
     seed : int
+    checkpoint : FitCheckpoint
     """
 
     def __init__(
-        self, generator: TGDPGenerator, data: TwoDomains, classifier: DomainClassifier, seed: int
+        self,
+        generator: TGDPGenerator,
+        data: TwoDomains,
+        classifier: DomainClassifier,
+        seed: int,
+        checkpoint: FitCheckpoint,
     ) -> None:
-        self.generator, self.seed = generator, seed
+        self.generator, self.seed, self.checkpoint = generator, seed, checkpoint
         self.history: list[dict[str, Any]] = []
         self.n_parameters = 0
         self.source = self._tensors(data.source, data.y_source, classifier)
@@ -131,13 +161,21 @@ class GuidanceFit:
             return generator.guidance_module, params
         return GUIDANCE_NETWORK.of(event_shape), params | {"hidden_sizes": self._hidden_sizes(event_shape)}
 
-    def _train(self, problem: TrainingProblem, settings: TrainingSettings, seed: int) -> TrainedNetwork:
+    def _train(
+        self,
+        problem: TrainingProblem,
+        settings: TrainingSettings,
+        seed: int,
+        start: nn.Module | None,
+        checkpoint: FitCheckpoint,
+    ) -> TrainedNetwork:
         generator = self.generator
         module, params = self._module()
         callbacks = progress_callbacks(generator.verbose, problem.phase, settings)
         return train_network(
             module, params, problem, settings,
             seed=seed, device=generator.device_, callbacks=[*callbacks, *(generator.callbacks or ())],
+            start=start, checkpoint=checkpoint,
         )  # fmt: skip
 
     def _note(self, trained: TrainedNetwork) -> nn.Module:
@@ -146,7 +184,7 @@ class GuidanceFit:
         self.n_parameters += trained.n_parameters
         return trained.module
 
-    def time_classifier(self) -> nn.Module:
+    def time_classifier(self, start: nn.Module | None) -> nn.Module:
         """Train the log ratio q_t/p_t of noised rows, from the clean classifier's probabilities."""
         size = 2 * self.batch_size
         pools = {
@@ -160,23 +198,48 @@ class GuidanceFit:
         generator = self.generator
         module, params = self._module()
         depends_on = {"module": module, "module_params": params, "settings": settings, "seed": self.seed}
-        depends_on |= {"batch_size": self.batch_size, "device": str(generator.device_)}
+        depends_on |= {"batch_size": self.batch_size, "device": str(generator.device_), "start": start}
         for name, tensors in (("source", self.source), ("target", self.target)):
             depends_on[name] = [None if x is None else x.cpu().numpy() for x in tensors]
         kept = generator._memory.fit(
-            "time classifier", depends_on, lambda: self._train(problem, settings, self.seed)
+            "time classifier",
+            depends_on,
+            lambda: self._train(problem, settings, self.seed, start, self.checkpoint),
         )
         return self._note(kept)
 
-    def guidance(self, time_classifier: nn.Module | None) -> nn.Module:
-        """Train log h as the mean of networks that differ in their seed and their held-out fold."""
+    def guidance(self, time_classifier: nn.Module | None, start: nn.Module | None) -> nn.Module:
+        """Train log h as the mean of networks that differ in their seed and their held-out fold.
+
+        Interrupted, it is the mean of those that are done, or the first one as far as it is.
+        """
+        starts = self._starts(start)
         n_target = len(self.target[0])
         held: list[Tensor | None] = [None] * self.n_networks
         if self._stops_early():
             parts = folds(n_target, min(max(N_FOLDS, len(held)), n_target), self.seed)
             held = [torch.from_numpy(parts[k % len(parts)]) for k in range(len(held))]
-        members = [self._member(time_classifier, part, self.seed + 1 + k) for k, part in enumerate(held)]
-        return members[0] if len(members) == 1 else MeanOf(members)
+        members: list[TrainedNetwork] = []
+        try:
+            for k, part in enumerate(held):
+                members.append(self._member(time_classifier, part, k, starts[k]))
+        except TrainingInterrupted as stop:
+            unfinished = stop.keep(self.checkpoint, enough=bool(members))
+            members = members or [unfinished]
+        networks = [self._note(each) for each in members]
+        return networks[0] if len(networks) == 1 else MeanOf(networks)
+
+    def _starts(self, start: nn.Module | None) -> list[Any]:
+        """First weights of each network: those of the last fit, or new ones."""
+        if start is None:
+            return [None] * self.n_networks
+        members = list(start.members) if isinstance(start, MeanOf) else [start]
+        if len(members) != self.n_networks:
+            raise ValueError(
+                f"warm_start=True goes on with the {len(members)} guidance networks of the last fit, but "
+                f"{self.n_networks} are wanted. Set n_networks={len(members)}, or warm_start=False."
+            )
+        return members
 
     def _stops_early(self) -> bool:
         stop = self.generator.early_stopping
@@ -188,7 +251,9 @@ class GuidanceFit:
         # with several rows per coordinate the held-out ones tell overfitting apart by themselves
         return n_target < FEW_ROWS and (resolved or n_target >= 4 * n_features)
 
-    def _member(self, time_classifier: nn.Module | None, held: Tensor | None, seed: int) -> nn.Module:
+    def _member(
+        self, time_classifier: nn.Module | None, held: Tensor | None, k: int, start: nn.Module | None
+    ) -> TrainedNetwork:
         """Train one guidance network, stopped by the held-out target rows if there are any."""
         generator = self.generator
         size = self.batch_size
@@ -220,4 +285,5 @@ class GuidanceFit:
         settings = self._settings()
         if objective.consistency:  # torch.compile cannot be differentiated twice
             settings = replace(settings, compile=False)
-        return self._note(self._train(problem, settings, seed))
+        kept = self.checkpoint.part(str(k + 1))
+        return self._train(problem, settings, self.seed + 1 + k, start, kept)

@@ -37,8 +37,18 @@ class TrainingInterrupted(KeyboardInterrupt):
         )
         super().__init__(f"The fit was interrupted in the phase {where}. {self.advice}")
 
-    def keep(self) -> Any:
-        """Give the trained network, with a warning."""
+    def keep(self, checkpoint: Any, enough: bool = False) -> Any:
+        """Give the network with a warning; as a part of another fit, which cannot go on, interrupt that too.
+
+        Parameters
+        ----------
+        checkpoint : FitCheckpoint
+            Of the fit that catches the interrupt.
+        enough : bool
+            Whether the fit has something to give even if this training has not done an epoch.
+        """
+        if checkpoint.inner or not (self.trained.history or enough):
+            raise self
         warnings.warn(
             f"The fit was interrupted in the phase {self.where}; the model has the best weights until then. "
             f"{self.advice}",

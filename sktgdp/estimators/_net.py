@@ -120,7 +120,14 @@ class ObjectiveNet(NeuralNet):
     def start_from(self, module: nn.Module | None, trainable: Trainable | None) -> None:
         """Copy the weights of another network, if given, and free only the trainable parameters."""
         if module is not None:
-            self.module_.load_state_dict(module.state_dict())
+            try:
+                self.module_.load_state_dict(module.state_dict())
+            except RuntimeError as error:
+                raise ValueError(
+                    "The training cannot start from the network that is there, whose shapes are others than "
+                    "what the parameters ask for: give them the values of the last fit, or set "
+                    f"warm_start=False to start anew. The first of them: {str(error).splitlines()[1].strip()}"
+                ) from error
         if trainable is not None:
             self.module_.requires_grad_(False)
             for parameter in trainable(self.module_):
@@ -264,7 +271,7 @@ class EpochSummary(Callback):
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         epoch = net.history[-1]
         batches = epoch["batches"]
-        for name in {key for batch in batches for key in batch if not key.endswith("batch_size")}:
+        for name in sorted({key for batch in batches for key in batch if not key.endswith("batch_size")}):
             values = [batch[name] for batch in batches if math.isfinite(batch.get(name, math.nan))]
             epoch[name] = sum(values) / len(values) if values else math.nan  # of the steps that were taken
         self.epoch_ += 1

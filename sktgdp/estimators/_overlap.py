@@ -27,11 +27,17 @@ matter under Adam. The rule sees training rows alone.
 
 from __future__ import annotations
 
-__all__ = ["domain_overlap", "overlap_weights", "resolution"]
+import warnings
+
+from sktgdp.exceptions import OverlapWarning
+
+__all__ = ["domain_overlap", "overlap_weights", "resolution", "warn_if_apart"]
 
 
 # Target rows that one effective source row counts for.
 ROW_WORTH = 10.0
+# Below this many effective source rows, or a tenth of few rows, the domains count as apart.
+HARDLY_ANY = 2.0
 
 
 def resolution(effective_sample_size: float, n_features: int) -> float:
@@ -70,3 +76,32 @@ def overlap_weights(overlap: float) -> tuple[float, float]:
         Of `domain_overlap`.
     """
     return 0.2 * overlap if overlap >= 0.5 else 0.0, 5.0 * 20.0 ** (1.0 - overlap)
+
+
+def warn_if_apart(effective_sample_size: float, n_source: int, eta_consistency: float | None = None) -> None:
+    """Warn where the ratio rests on next to no source row.
+
+    Parameters
+    ----------
+    effective_sample_size : float
+        Of the ratio on the source rows.
+    n_source : int
+    eta_consistency : float, optional
+        Weight of the term that can carry a `TGDPGenerator` nevertheless.
+    """
+    if effective_sample_size >= min(HARDLY_ANY, n_source / 10):
+        return
+    number = f"{effective_sample_size:.1f} of {n_source} source rows"
+    if eta_consistency is None:
+        carried = "Differences of log ratios mean little."
+    elif eta_consistency > 0:
+        carried = "The samples rest on the target rows, through the consistency term."
+    else:
+        carried = 'Nothing carries the fit, since eta_consistency=0: set eta_consistency="auto".'
+    warnings.warn(
+        f"The domains hardly overlap: the effective sample size of the density ratio is {number}. {carried} "
+        "More target rows help, a source that is nearer, or units in which the domains differ less; look for "
+        "a column that tells them apart by itself.",
+        OverlapWarning,
+        stacklevel=3 if eta_consistency is None else 5,  # where the user called fit
+    )

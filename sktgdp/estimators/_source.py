@@ -11,22 +11,29 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
-from sktgdp.estimators._domains import Domains, Floats, InputForm, check_domains, check_rows, rows_as_fitted
-from sktgdp.estimators._labels import LabelPrior, check_labels
-from sktgdp.estimators._support import remember_rows
+from sktgdp.estimators._adoption import adopt
+from sktgdp.estimators._checkpoint import FitCheckpoint
+from sktgdp.estimators._domains import Domains, Floats, check_domains, check_rows
+from sktgdp.estimators._labels import check_labels
 from sktgdp.estimators._units import fit_units, to_units
 from sktgdp.estimators.diffusion import DiffusionGenerator
-from sktgdp.preprocessing import MixedTypeEncoder
 
 __all__ = ["SHARED_WITH_SOURCE", "adopt_source", "prepare_source", "source_alone"]
 
 
+# Source rows to draw where there are none.
+N_DRAWN = 10_000
 # Parameters that a source model takes over where it is made here.
 SHARED_WITH_SOURCE = ("memory", "device", "verbose", "compile", "precision")
 
 
 def prepare_source(
-    source_model: Any, domains: Domains, *, seed: int, n_rows: int = 10_000, **shared: Any
+    source_model: Any,
+    domains: Domains,
+    *,
+    seed: int,
+    checkpoint: FitCheckpoint,
+    **shared: Any,
 ) -> tuple[DiffusionGenerator, Domains, bool]:
     """Give a fitted source model and source rows, whatever of the two the user has.
 
@@ -38,8 +45,8 @@ def prepare_source(
     domains : Domains
         Without source rows they are drawn from the frozen model (source-free transfer).
     seed : int
-    n_rows : int
-        Source rows to draw where there are none.
+    checkpoint : FitCheckpoint
+        Of the source model's part of the fit.
     **shared
         Parameters of a default source model.
 
@@ -49,14 +56,7 @@ def prepare_source(
         ``trained`` tells whether the model was fitted here.
     """
     frozen = frozen_model(source_model)
-    if domains.X_src is None or (frozen is not None and _num_samples(domains.X_src) == 0):
-        if frozen is None:
-            raise ValueError(
-                "X_src is None. Give source rows, or a trained source model to draw them from: "
-                "source_model=FrozenEstimator(fitted_diffusion_generator)."
-            )
-        X_src, y_src = frozen.sample(n_rows, random_state=seed)
-        domains = domains._replace(X_src=X_src, y_src=None if domains.y_tgt is None else y_src)
+    domains = _with_source_rows(frozen, domains, seed)
     source, _, target, _ = check_domains(domains)
     if frozen is not None:
         return frozen, domains, False
@@ -64,7 +64,20 @@ def prepare_source(
     # what is wrong with a column of the target is to be said before the source is trained
     transformer, _ = fit_units(model.transformer, source, "X_src")
     to_units(transformer, target, "X_tgt")
-    return model.fit(domains.X_src, domains.y_src), domains, True
+    return model.fit(domains.X_src, domains.y_src, checkpoint=checkpoint), domains, True
+
+
+def _with_source_rows(frozen: DiffusionGenerator | None, domains: Domains, seed: int) -> Domains:
+    """Draw source rows from a frozen model where there are none (source-free transfer)."""
+    if domains.X_src is not None and (frozen is None or _num_samples(domains.X_src) > 0):
+        return domains
+    if frozen is None:
+        raise ValueError(
+            "X_src is None. Give source rows, or a trained source model to draw them from: "
+            "source_model=FrozenEstimator(fitted_diffusion_generator)."
+        )
+    X_src, y_src = frozen.sample(N_DRAWN, random_state=seed)
+    return domains._replace(X_src=X_src, y_src=None if domains.y_tgt is None else y_src)
 
 
 def unfitted_source(source_model: Any, seed: int, **shared: Any) -> DiffusionGenerator:
@@ -94,35 +107,13 @@ def adopt_source(
     target: Any, source: DiffusionGenerator, X_tgt: Any, labels: NDArray[Any] | None
 ) -> tuple[Floats, NDArray[np.float32] | None]:
     """Take over the source model's units and label code; the target's rows and labels in them."""
-    rows = rows_as_fitted(X_tgt, source.form_, "X_tgt")
-    if rows.shape[1:] != source.form_.event_shape:
-        raise ValueError(
-            f"X_tgt has rows of shape {rows.shape[1:]}, but source_model was fitted on "
-            f"{source.form_.event_shape}."
-        )
-    known = list(getattr(source, "feature_names_in_", []))
-    if known and known != list(getattr(X_tgt, "columns", known)):
-        raise ValueError(
-            f"X_tgt must have the columns that source_model was fitted on, in the same order: expected "
-            f"{known}, got {list(X_tgt.columns)}."
-        )
-    if labels is None and source.labels_.kind != "none":
-        raise ValueError("source_model was fitted with labels; give y_src and y_tgt too.")
     target.source_model_ = source
-    target.process_, target.device_ = source.process_, source.device_
-    target.transformer_, target.latent_shape_ = source.transformer_, source.latent_shape_
-    z = to_units(source.transformer_, rows, "X_tgt")
-    remember_rows(target, z, source)
-    if isinstance(source.transformer_, MixedTypeEncoder):  # it keeps rows inside the ranges that it knows
-        target.transformer_ = source.transformer_.widened(rows)
-    target.labels_, target.classes_ = source.labels_, source.classes_
-    target.form_ = InputForm.of(X_tgt, rows).along_with(source.form_)
-    codes = None if labels is None else source.labels_.encode(labels, "y_tgt")
-    target.prior_ = None if codes is None else LabelPrior.of(codes)
-    return z, codes
+    return adopt(target, source, X_tgt, labels, names=("X_tgt", "y_tgt", "source_model"))
 
 
-def source_alone(target: Any, domains: Domains, *, seed: int, **shared: Any) -> DiffusionGenerator:
+def source_alone(
+    target: Any, domains: Domains, *, seed: int, checkpoint: FitCheckpoint, **shared: Any
+) -> DiffusionGenerator:
     """Let a generator without target rows stand for its source model, with a warning."""
     X, y, _, y_tgt = domains
     kind = type(target).__name__
@@ -131,7 +122,10 @@ def source_alone(target: Any, domains: Domains, *, seed: int, **shared: Any) -> 
     check_rows(X, "X_src", min_rows=2)
     validate_data(target, X, skip_check_array=True)
     frozen = frozen_model(target.source_model)
-    source = unfitted_source(target.source_model, seed, **shared).fit(X, y) if frozen is None else frozen
+    source = frozen
+    if source is None:
+        model = unfitted_source(target.source_model, seed, **shared)
+        source = model.fit(X, y, checkpoint=checkpoint)
     warnings.warn(
         f"{kind}.fit got no target rows, so it samples the source. Give X_tgt, or stacked rows with "
         "sample_domain, where negative numbers mark the target.",

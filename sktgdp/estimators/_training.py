@@ -19,10 +19,10 @@ from skorch.helper import predefined_split
 from torch import nn
 
 from sktgdp.estimators._architecture import remember_architecture
-from sktgdp.estimators._batches import Pool, PoolBatches
+from sktgdp.estimators._batches import NoisedRows, Pool, PoolBatches
 from sktgdp.estimators._checkpoint import Checkpointing, FitCheckpoint, TrainingFile
 from sktgdp.estimators._devices import can_compile, has_fused_optimizer
-from sktgdp.estimators._divergence import DivergenceGuard
+from sktgdp.estimators._divergence import ENOUGH_STEPS, DivergenceGuard, warn_if_idle
 from sktgdp.estimators._interruption import TrainingInterrupted, noting_interrupts
 from sktgdp.estimators._net import (
     EpochSummary,
@@ -32,12 +32,14 @@ from sktgdp.estimators._net import (
     Schedule,
     Trainable,
 )
+from sktgdp.estimators._objectives import Denoising
 from sktgdp.estimators._settings import TrainingSettings
 from sktgdp.process import VPProcess
 
 __all__ = ["TrainedNetwork", "TrainingProblem", "train_network"]
 
 N_VALIDATION_DRAWS = 4096
+N_JUDGED = 256
 N_VALIDATION_SERIES = 256  # each of them holds hundreds of noised numbers
 
 
@@ -73,6 +75,13 @@ class TrainingProblem:
     phase: str
     valid_pools: Mapping[str, Pool] | None = None
     term_weights: Mapping[str, float] = field(default_factory=dict)
+
+    def some_rows(self, seed: int, device: torch.device) -> NoisedRows:
+        """Noised training rows, a few hundred at most."""
+        (pool,) = self.pools.values()
+        n_rows = min(len(pool), N_JUDGED)
+        generator = torch.Generator(device).manual_seed(seed)
+        return pool.noised(torch.arange(n_rows), self.process, generator)
 
     def datasets(
         self, n_steps: int, seed: int, device: torch.device
@@ -209,6 +218,9 @@ class _Training:
             where = f"{self.problem.phase!r}, step {schedule.step_} of {self.settings.max_steps}"
             raise TrainingInterrupted(trained, where, file is not None)
         guard.report()
+        if isinstance(self.problem.objective, Denoising) and self.settings.max_steps >= ENOUGH_STEPS:
+            rows = self.problem.some_rows(self.seed, self.device)
+            warn_if_idle(trained.module, rows, self.problem.process, self.problem.phase)
         if file is not None:
             file.write({**vars(trained), "module": trained.module.state_dict()}, finished=True)
         return trained

@@ -22,9 +22,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._batches import Pool
+from sktgdp.estimators._checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
 from sktgdp.estimators._defaults import DOMAIN_NETWORK, DOMAIN_SIZES, ByRank, is_series, parts_of
 from sktgdp.estimators._devices import resolve_device
 from sktgdp.estimators._domains import (
+    CHECKPOINT,
     FOUR_ARRAYS,
     Floats,
     InputForm,
@@ -32,9 +34,11 @@ from sktgdp.estimators._domains import (
     rows_as_fitted,
     split_domains,
 )
+from sktgdp.estimators._domains import Domains as FourArrays
 from sktgdp.estimators._labels import LabelCode, check_labels
-from sktgdp.estimators._memory import draw_seed
+from sktgdp.estimators._memory import FitMemory
 from sktgdp.estimators._objectives import CleanDomain
+from sktgdp.estimators._overlap import warn_if_apart
 from sktgdp.estimators._persistence import Persistent
 from sktgdp.estimators._settings import TrainingSettings
 from sktgdp.estimators._training import TrainingProblem, train_network
@@ -143,7 +147,7 @@ class DomainClassifier(Persistent, BaseEstimator):
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
 
-    __metadata_request__fit: ClassVar[dict[str, str]] = FOUR_ARRAYS
+    __metadata_request__fit: ClassVar[dict[str, str]] = {**FOUR_ARRAYS, **CHECKPOINT}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "classifier": [HasMethods(["fit", "predict_proba"]), None],
         "hidden_sizes": ["array-like", tuple, StrOptions({"auto"})],
@@ -183,6 +187,7 @@ class DomainClassifier(Persistent, BaseEstimator):
         y_tgt: Any = None,
         *,
         sample_domain: ArrayLike | None = None,
+        checkpoint: Checkpoint = None,
     ) -> DomainClassifier:
         """Learn to tell the target from the source.
 
@@ -194,6 +199,9 @@ class DomainClassifier(Persistent, BaseEstimator):
             With labels the ratio is that of the joint laws of (x, y).
         sample_domain : array-like of shape (n,), optional
             With it ``X_src`` and ``y_src`` are the stacked rows of both domains: >= 0 source, < 0 target.
+        checkpoint : path, optional
+            Folder from which a fit that was killed goes on; see `DiffusionGenerator.fit`. It keeps the
+            default networks; a classifier of your own is fitted again.
 
         Returns
         -------
@@ -201,16 +209,24 @@ class DomainClassifier(Persistent, BaseEstimator):
         """
         self._validate_params()
         domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
+        z = self._units_of(domains)
+        with open_checkpoint(checkpoint, self) as kept:
+            seed = kept.seed(self.random_state, FitMemory(None))
+            self._cross_fit(z[0], z[1], seed, kept)
+        self.effective_sample_size_ = effective_sample_size(self._log_ratio(z[0]))
+        if not kept.inner:
+            warn_if_apart(self.effective_sample_size_, len(z[0].x))
+        return self
+
+    def _units_of(self, domains: FourArrays) -> Domains:
+        """Check both domains, and learn labels and units from the source."""
         source, y_source, target, y_target = check_domains(domains)
         validate_data(self, domains.X_src, skip_check_array=True)
         self.labels_ = LabelCode(y_source)
         self._form = InputForm.of(domains.X_src, source)
         self.transformer_, z_source = fit_units("auto", source, "X_src")
         z_target = to_units(self.transformer_, target, "X_tgt")
-        z = [self._features(*rows) for rows in ((z_source, y_source), (z_target, y_target))]
-        self._cross_fit(z[0], z[1], draw_seed(self.random_state))
-        self.effective_sample_size_ = effective_sample_size(self._log_ratio(z[0]))
-        return self
+        return self._features(z_source, y_source), self._features(z_target, y_target)
 
     def _features(self, z: Floats, y: NDArray[Any] | None) -> _Features:
         """Features in the transformer's units and encoded labels, as the classifier wants them."""
@@ -220,7 +236,7 @@ class DomainClassifier(Persistent, BaseEstimator):
         z = z.reshape(len(z), -1)
         return _Features(z if codes is None else np.hstack([z, codes]))
 
-    def _cross_fit(self, source: _Features, target: _Features, seed: int) -> None:
+    def _cross_fit(self, source: _Features, target: _Features, seed: int, checkpoint: FitCheckpoint) -> None:
         n_source, n_target = len(source.x), len(target.x)
         n_folds = min(self.n_folds, n_target, n_source)
         out_source, out_target = np.empty(n_source), np.empty(n_target)
@@ -229,12 +245,15 @@ class DomainClassifier(Persistent, BaseEstimator):
         for k, (held_source, held_target) in enumerate(parts):
             train = source.without(held_source), target.without(held_target)
             held = source.at(held_source), target.at(held_target)
-            make = self._fit_network if self.classifier is None else self._fit_classifier
-            self.classifiers_.append(make(train, held, seed + k))
+            self.classifiers_.append(
+                self._fit_network(train, held, seed + k, checkpoint.part(f"fold {k + 1}"))
+                if self.classifier is None
+                else self._fit_classifier(train, seed + k)
+            )
             out_source[held_source], out_target[held_target] = (self._logit(k, rows) for rows in held)
         self.temperature_, self.offset_ = _calibrate(out_source, out_target, self.classifier is not None)
 
-    def _fit_network(self, train: Domains, held: Domains, seed: int) -> Any:
+    def _fit_network(self, train: Domains, held: Domains, seed: int, checkpoint: FitCheckpoint) -> Any:
         device = resolve_device(self.device)
         event_shape = train[0].x.shape[1:]
         batch_size = BATCH_SIZE.of(event_shape, self.batch_size)
@@ -253,9 +272,11 @@ class DomainClassifier(Persistent, BaseEstimator):
             "hidden_sizes": tuple(DOMAIN_SIZES.of(event_shape, self.hidden_sizes)),
         }
         network = DOMAIN_NETWORK.of(event_shape)
-        return train_network(network, module_params, problem, settings, seed=seed, device=device).module
+        return train_network(
+            network, module_params, problem, settings, seed=seed, device=device, checkpoint=checkpoint
+        ).module
 
-    def _fit_classifier(self, train: Domains, held: Domains, seed: int) -> Any:
+    def _fit_classifier(self, train: Domains, seed: int) -> Any:
         model = clone(self.classifier)
         for name, value in model.get_params().items():
             if name.split("__")[-1] == "random_state" and value is None:

@@ -13,11 +13,14 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
+from sktgdp.estimators._adoption import adopt, continued
 from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._batches import Pool
+from sktgdp.estimators._checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
 from sktgdp.estimators._defaults import SCORE_NETWORK, SCORE_SIZES, ByRank
 from sktgdp.estimators._devices import resolve_device, rows_for
-from sktgdp.estimators._domains import Floats, InputForm, check_rows
+from sktgdp.estimators._domains import CHECKPOINT, Floats, InputForm, check_rows
+from sktgdp.estimators._interruption import TrainingInterrupted
 from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
 from sktgdp.estimators._memory import FitMemory
 from sktgdp.estimators._objectives import Denoising
@@ -74,17 +77,13 @@ class NetworkGenerator(BaseGenerator):
         module: Any,
         module_params: dict[str, Any],
         phase: str,
+        checkpoint: FitCheckpoint,
         **options: Any,
-    ) -> TrainedNetwork:
+    ) -> None:
         train, valid = self._pools(z, codes, seed)
         params = self.get_params(deep=False)
-        problem = TrainingProblem(
-            Denoising(),
-            {"rows": train},
-            self.process_,
-            phase,
-            valid_pools=None if valid is None else {"rows": valid},
-        )
+        held = None if valid is None else {"rows": valid}
+        problem = TrainingProblem(Denoising(), {"rows": train}, self.process_, phase, valid_pools=held)
         by_rank = {name: self._resolved(name, z.shape[1:]) for name in ("max_steps", "lr")}
         settings = self._training_settings(**by_rank)
         callbacks = [*progress_callbacks(params["verbose"], phase, settings), *(params["callbacks"] or ())]
@@ -96,14 +95,17 @@ class NetworkGenerator(BaseGenerator):
         def compute() -> TrainedNetwork:
             return train_network(
                 module, module_params, problem, settings,
-                seed=seed, device=self.device_, callbacks=callbacks, **options,
+                seed=seed, device=self.device_, callbacks=callbacks, checkpoint=checkpoint, **options,
             )  # fmt: skip
 
         with self._phase(phase):
-            trained = FitMemory(params["memory"]).fit(phase, depends_on, compute)
-        self.network_, self.history_ = trained.module, trained.history
+            try:
+                trained = FitMemory(params["memory"]).fit(phase, depends_on, compute)
+            except TrainingInterrupted as stop:
+                trained = stop.keep(checkpoint)
+        before = self.history_ if self._goes_on else []
+        self.network_, self.history_ = trained.module, continued(before, trained.history)
         self.n_parameters_ = trained.n_parameters
-        return trained
 
 
 class DiffusionGenerator(NetworkGenerator):
@@ -165,6 +167,9 @@ class DiffusionGenerator(NetworkGenerator):
     max_memorization : float in [0, 1] or None, default=None
         Largest share of copies of training rows among samples: copies are drawn again, and above the share
         `sample` raises. Keeps the training rows in the model, but not in what ``save`` writes.
+    warm_start : bool, default=False
+        Let a further fit go on from the weights, the units and the classes of the last one, with the same
+        rows or others of the same form. Optimiser and schedule start anew.
 
     Attributes
     ----------
@@ -186,6 +191,7 @@ class DiffusionGenerator(NetworkGenerator):
     Song et al., "Score-Based Generative Modeling through Stochastic Differential Equations", ICLR 2021.
     """
 
+    __metadata_request__fit: ClassVar[dict[str, str]] = CHECKPOINT
     _by_rank: ClassVar[dict[str, ByRank]] = {
         "hidden_sizes": SCORE_SIZES,
         "max_steps": ByRank(3000, 1500),
@@ -225,6 +231,7 @@ class DiffusionGenerator(NetworkGenerator):
         verbose: int = 0,
         callbacks: Sequence[Any] | None = None,
         max_memorization: float | None = None,
+        warm_start: bool = False,
     ) -> None:
         self.module = module
         self.hidden_sizes = hidden_sizes
@@ -235,11 +242,10 @@ class DiffusionGenerator(NetworkGenerator):
         self.transformer, self.memory = transformer, memory
         self.device, self.compile, self.precision = device, compile, precision
         self.random_state = random_state
-        self.verbose = verbose
-        self.callbacks = callbacks
+        self.verbose, self.callbacks, self.warm_start = verbose, callbacks, warm_start
         self.max_memorization = max_memorization
 
-    def fit(self, X: ArrayLike, y: Any = None) -> DiffusionGenerator:
+    def fit(self, X: ArrayLike, y: Any = None, *, checkpoint: Checkpoint = None) -> DiffusionGenerator:
         """Learn the distribution of the rows, given their labels if there are any.
 
         Parameters
@@ -247,16 +253,37 @@ class DiffusionGenerator(NetworkGenerator):
         X : array-like of shape (n, d) or (n, channels, length)
         y : array-like of shape (n,) or (n, k), optional
             Classes, or a multi-label indicator.
+        checkpoint : path, optional
+            Folder, made if missing, that keeps the state of the fit: a fit that was killed goes on from there
+            when it is called again in the same way, and ends with the same weights, bit by bit. A finished
+            fit is read from it. Of another fit it is refused with `sktgdp.exceptions.CheckpointError`.
 
         Returns
         -------
         self
+            After Ctrl-C with the best weights until then, and a warning.
         """
         self._validate_params()
+        with open_checkpoint(checkpoint, self) as kept:
+            seed = kept.seed(self.random_state, FitMemory(self.memory))
+            z, codes = self._units_of(X, y)
+            self.fit_time_ = {}
+            module, module_params = self._module(z.shape[1:])
+            self._train(
+                z, codes, seed, module=module, module_params=module_params, phase="diffusion",
+                checkpoint=kept, start=self.network_ if self._goes_on else None,
+            )  # fmt: skip
+        return self
+
+    def _units_of(self, X: Any, y: Any) -> tuple[Floats, NDArray[np.float32] | None]:
+        """Check rows and labels, and bring them to the units of the fit: those of the last, or new ones."""
         rows = check_rows(X, "X", min_rows=2)
         labels = None if y is None else check_labels(y, X, "y")
+        if self._goes_on:
+            z, codes = adopt(self, self, X, labels, names=("X", "y", "the model (warm_start=True)"))
+            self.device_ = resolve_device(self.device)
+            return z, codes
         validate_data(self, X, skip_check_array=True)
-        seed = FitMemory(self.memory).seed(self.random_state)
         self.process_ = VPProcess()
         self.device_ = resolve_device(self.device)
         self.form_ = InputForm.of(X, rows)
@@ -267,10 +294,7 @@ class DiffusionGenerator(NetworkGenerator):
         self.transformer_, z = fit_units(self.transformer, rows, "X")
         self.latent_shape_ = z.shape[1:]
         remember_rows(self, z)
-        self.fit_time_ = {}
-        module, module_params = self._module(z.shape[1:])
-        self._train(z, codes, seed, module=module, module_params=module_params, phase="diffusion")
-        return self
+        return z, codes
 
     def _module(self, event_shape: tuple[int, ...]) -> tuple[Any, dict[str, Any]]:
         """Class of the network and its arguments."""

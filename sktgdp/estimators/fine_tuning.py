@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 from torch import nn
 
 from sktgdp.estimators._base import BaseGenerator
+from sktgdp.estimators._checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
 from sktgdp.estimators._defaults import ByRank
-from sktgdp.estimators._domains import FOUR_ARRAYS, check_domains, split_domains
+from sktgdp.estimators._domains import CHECKPOINT, FOUR_ARRAYS, Domains, check_domains, split_domains
 from sktgdp.estimators._memory import FitMemory
 from sktgdp.estimators._source import SHARED_WITH_SOURCE, adopt_source, prepare_source, source_alone
 from sktgdp.estimators.diffusion import NetworkGenerator
@@ -48,6 +50,8 @@ class FineTunedDiffusionGenerator(NetworkGenerator):
     weight_decay, ema_decay, early_stopping, validation_fraction, solver, n_steps, memory, device, \
 compile, precision, random_state, verbose, callbacks, max_memorization
         As for `DiffusionGenerator`.
+    warm_start : bool, default=False
+        Let a further fit go on from the weights of the last one; its source model is taken as it is.
 
     Attributes
     ----------
@@ -56,7 +60,7 @@ compile, precision, random_state, verbose, callbacks, max_memorization
         As for `DiffusionGenerator`.
     """
 
-    __metadata_request__fit: ClassVar[dict[str, str]] = FOUR_ARRAYS
+    __metadata_request__fit: ClassVar[dict[str, str]] = {**FOUR_ARRAYS, **CHECKPOINT}
     _by_rank: ClassVar[dict[str, ByRank]] = {"batch_size": ByRank(1024, 32)}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseGenerator._training_constraints,
@@ -87,6 +91,7 @@ compile, precision, random_state, verbose, callbacks, max_memorization
         verbose: int = 0,
         callbacks: Sequence[Any] | None = None,
         max_memorization: float | None = None,
+        warm_start: bool = False,
     ) -> None:
         self.source_model = source_model
         self.trainable = trainable
@@ -96,13 +101,11 @@ compile, precision, random_state, verbose, callbacks, max_memorization
         self.weight_decay, self.ema_decay = weight_decay, ema_decay
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
-        self.solver = solver
-        self.n_steps = n_steps
+        self.solver, self.n_steps = solver, n_steps
         self.memory = memory
         self.device, self.compile, self.precision = device, compile, precision
         self.random_state = random_state
-        self.verbose = verbose
-        self.callbacks = callbacks
+        self.verbose, self.callbacks, self.warm_start = verbose, callbacks, warm_start
         self.max_memorization = max_memorization
 
     def fit(
@@ -113,25 +116,35 @@ compile, precision, random_state, verbose, callbacks, max_memorization
         y_tgt: Any = None,
         *,
         sample_domain: ArrayLike | None = None,
+        checkpoint: Checkpoint = None,
     ) -> FineTunedDiffusionGenerator:
         """Train the source model and go on with the target rows; see `TGDPGenerator.fit`."""
         self._validate_params()
         domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
-        seed = FitMemory(self.memory).seed(self.random_state)
+        with open_checkpoint(checkpoint, self) as kept:
+            return self._fit(domains, kept)
+
+    def _fit(self, domains: Domains, checkpoint: FitCheckpoint) -> FineTunedDiffusionGenerator:
+        seed = checkpoint.seed(self.random_state, FitMemory(self.memory))
         self.fit_time_ = {}
+        goes_on, of_source = self._goes_on, checkpoint.part("source")
+        source_model = FrozenEstimator(self.source_model_) if goes_on else self.source_model
         shared = {name: getattr(self, name) for name in SHARED_WITH_SOURCE}
         if domains.X_tgt is None:
-            source = source_alone(self, domains, seed=seed, **shared)
+            source = source_alone(self, domains, seed=seed, checkpoint=of_source, **shared)
             self.network_, self.n_parameters_, self.history_ = source.network_, 0, []
             return self
         with self._phase("source"):
-            source, domains, _ = prepare_source(self.source_model, domains, seed=seed, **shared)
+            source, domains, _ = prepare_source(
+                source_model, domains, seed=seed, checkpoint=of_source, **shared
+            )
         labels = check_domains(domains)[3]
         validate_data(self, domains.X_tgt, skip_check_array=True)
         z, codes = adopt_source(self, source, domains.X_tgt, labels)
         module, module_params = source._module(z.shape[1:])
         self._train(
             z, codes, seed + 1, module=module, module_params=module_params, phase="fine-tuning",
-            start=source.network_, trainable=TRAINABLE[self.trainable],
+            checkpoint=checkpoint, start=self.network_ if goes_on else source.network_,
+            trainable=TRAINABLE[self.trainable],
         )  # fmt: skip
         return self

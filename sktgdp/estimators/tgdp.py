@@ -11,14 +11,17 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
+from sktgdp.estimators._adoption import continued
 from sktgdp.estimators._base import BaseGenerator
+from sktgdp.estimators._checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
 from sktgdp.estimators._defaults import ByRank
 from sktgdp.estimators._domains import (
+    CHECKPOINT,
     FOUR_ARRAYS,
     Domains,
     Floats,
@@ -26,11 +29,11 @@ from sktgdp.estimators._domains import (
     rows_as_fitted,
     split_domains,
 )
-from sktgdp.estimators._guidance_fit import GuidanceFit, TwoDomains, balance_source_rows
+from sktgdp.estimators._guidance_fit import GuidanceFit, TwoDomains, balance_source_rows, fit_ratio
 from sktgdp.estimators._labels import check_labels
-from sktgdp.estimators._memory import FitMemory, settings_of
+from sktgdp.estimators._memory import FitMemory
 from sktgdp.estimators._objectives import GUIDANCE_LOSSES
-from sktgdp.estimators._overlap import domain_overlap, overlap_weights
+from sktgdp.estimators._overlap import domain_overlap, overlap_weights, warn_if_apart
 from sktgdp.estimators._source import SHARED_WITH_SOURCE, adopt_source, prepare_source, source_alone
 from sktgdp.estimators._units import to_units
 from sktgdp.estimators.density_ratio import DomainClassifier
@@ -95,6 +98,9 @@ class TGDPGenerator(BaseGenerator):
 max_memorization
         As for `DiffusionGenerator`. What the consistency term differentiates twice is never compiled: torch
         cannot.
+    warm_start : bool, default=False
+        Let a further fit go on from the guidance networks of the last one. Its source model is taken as it
+        is; the density ratio, which needs rows that it has not seen, is learned anew.
 
     Attributes
     ----------
@@ -145,7 +151,7 @@ max_memorization
     guidance_: Any
     target_prior_: NDArray[np.float32] | None
     time_classifier_: nn.Module | None
-    __metadata_request__fit: ClassVar[dict[str, str]] = FOUR_ARRAYS
+    __metadata_request__fit: ClassVar[dict[str, str]] = {**FOUR_ARRAYS, **CHECKPOINT}
     _by_rank: ClassVar[dict[str, ByRank]] = {"batch_size": ByRank(256, 16)}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseGenerator._training_constraints,
@@ -192,17 +198,17 @@ max_memorization
         verbose: int = 0,
         callbacks: Sequence[Any] | None = None,
         max_memorization: float | None = None,
+        warm_start: bool = False,
     ) -> None:
         self.source_model, self.domain_classifier = source_model, domain_classifier
         self.guidance_module, self.guidance_loss = guidance_module, guidance_loss
-        self.eta_cycle, self.eta_consistency = eta_cycle, eta_consistency
-        self.conditional, self.balance_source = conditional, balance_source
+        self.eta_cycle, self.eta_consistency, self.callbacks = eta_cycle, eta_consistency, callbacks
+        self.conditional, self.balance_source, self.verbose = conditional, balance_source, verbose
         self.hidden_sizes, self.early_stopping, self.n_networks = hidden_sizes, early_stopping, n_networks
-        self.max_steps, self.batch_size, self.lr = max_steps, batch_size, lr
-        self.weight_decay, self.ema_decay, self.max_memorization = weight_decay, ema_decay, max_memorization
-        self.solver, self.n_steps, self.memory = solver, n_steps, memory
-        self.device, self.compile, self.precision = device, compile, precision
-        self.random_state, self.verbose, self.callbacks = random_state, verbose, callbacks
+        self.max_steps, self.batch_size, self.max_memorization = max_steps, batch_size, max_memorization
+        self.weight_decay, self.ema_decay, self.random_state = weight_decay, ema_decay, random_state
+        self.solver, self.n_steps, self.memory, self.warm_start = solver, n_steps, memory, warm_start
+        self.device, self.compile, self.precision, self.lr = device, compile, precision, lr
 
     def fit(
         self,
@@ -212,6 +218,7 @@ max_memorization
         y_tgt: Any = None,
         *,
         sample_domain: ArrayLike | None = None,
+        checkpoint: Checkpoint = None,
     ) -> TGDPGenerator:
         """Learn the target domain from many source rows and few target rows.
 
@@ -226,36 +233,46 @@ max_memorization
             Labels among those of the source; given exactly where ``y_src`` is.
         sample_domain : array-like of shape (m + n,), optional
             With it ``X_src`` and ``y_src`` are stacked rows and labels: >= 0 source, < 0 target.
+        checkpoint : path, optional
+            Folder from which a fit that was killed goes on; see `DiffusionGenerator.fit`.
 
         Returns
         -------
         self
-            Without target rows and ``sample_domain``: the source model, unguided, with a warning.
+            Without target rows and ``sample_domain``: the source model, unguided, with a warning. After
+            Ctrl-C in the last phase, the guidance: with what it had learned, and a warning.
         """
         self._validate_params()
         domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
+        with open_checkpoint(checkpoint, self) as kept:
+            return self._fit(domains, kept)
+
+    def _fit(self, domains: Domains, checkpoint: FitCheckpoint) -> TGDPGenerator:
         self._memory = FitMemory(self.memory)
-        seed = self._memory.seed(self.random_state)
+        seed = checkpoint.seed(self.random_state, self._memory)
+        before = self.history_ if self._goes_on else []
         self.fit_time_, self.history_ = {}, []
         if domains.X_tgt is None:
-            return self._take_source_alone(domains, seed)
-        data = self._fit_source(domains, seed)
-        self._fit_ratio(data, seed + 1)
-        self._fit_guidance(data, seed + 2)
+            return self._take_source_alone(domains, seed, checkpoint)
+        data = self._fit_source(domains, seed, checkpoint)
+        self._fit_ratio(data, seed + 1, checkpoint)
+        self._fit_guidance(data, seed + 2, checkpoint)
+        self.history_ = continued(before, self.history_)
         return self
 
-    def _take_source_alone(self, domains: Domains, seed: int) -> TGDPGenerator:
+    def _take_source_alone(self, domains: Domains, seed: int, checkpoint: FitCheckpoint) -> TGDPGenerator:
         """What a fit without target rows means: the source model, unguided."""
         shared = {name: getattr(self, name) for name in SHARED_WITH_SOURCE}
         if self.conditional is False:
             domains = domains._replace(y_src=None, y_tgt=None)
-        self.history_ = list(source_alone(self, domains, seed=seed, **shared).history_)
+        source = source_alone(self, domains, seed=seed, checkpoint=checkpoint.part("source"), **shared)
+        self.history_ = list(source.history_)
         self.guidance_ = self.domain_classifier_ = self.time_classifier_ = self.target_prior_ = None
         self.eta_cycle_ = self.eta_consistency_ = 0.0
         self.n_parameters_ = 0
         return self
 
-    def _fit_source(self, domains: Domains, seed: int) -> TwoDomains:
+    def _fit_source(self, domains: Domains, seed: int, checkpoint: FitCheckpoint) -> TwoDomains:
         """Step 0: the source model, and the rows of both domains in its units."""
         if self.conditional is False:
             domains = domains._replace(y_src=None, y_tgt=None)
@@ -263,7 +280,10 @@ max_memorization
             raise ValueError("conditional=True needs labels: give y_src and y_tgt.")
         with self._phase("source"):
             shared = {name: getattr(self, name) for name in SHARED_WITH_SOURCE}
-            source, domains, trained = prepare_source(self.source_model, domains, seed=seed, **shared)
+            source, domains, trained = prepare_source(
+                FrozenEstimator(self.source_model_) if self._goes_on else self.source_model,
+                domains, seed=seed, checkpoint=checkpoint.part("source"), **shared,
+            )  # fmt: skip
         if trained:
             self.history_ += source.history_
         _, y_source, _, y_target = check_domains(domains)
@@ -278,40 +298,28 @@ max_memorization
             return balance_source_rows(data, seed)
         return data
 
-    def _fit_ratio(self, data: TwoDomains, seed: int) -> None:
+    def _fit_ratio(self, data: TwoDomains, seed: int, checkpoint: FitCheckpoint) -> None:
         """Step 1: the density ratio, its effective sample size, and the weights that follow from it."""
-        given = self.domain_classifier
-        if isinstance(given, DomainClassifier):
-            classifier = clone(given)
-        else:
-            classifier = DomainClassifier(given, device=self.device)
-        if classifier.random_state is None:
-            classifier.set_params(random_state=seed)
         with self._phase("domain classifier"):
-            labels = (None if y is None else self.labels_.decode(y) for y in (data.y_source, data.y_target))
-            y_source, y_target = labels
-            depends_on = {"kind": type(classifier), **settings_of(classifier), **data._asdict()}
-            self.domain_classifier_ = self._memory.fit(
-                "domain classifier",
-                depends_on,
-                lambda: classifier.fit(data.source, y_source, data.target, y_target),
-            )
+            self.domain_classifier_ = fit_ratio(self, data, seed, checkpoint.part("ratio"))
         self.effective_sample_size_ = self.domain_classifier_.effective_sample_size_
         n_features = int(np.prod(data.target.shape[1:]))
         self.overlap_ = domain_overlap(self.effective_sample_size_, len(data.target), n_features)
         cycle, consistency = overlap_weights(self.overlap_)
         self.eta_cycle_ = cycle if self.eta_cycle == "auto" else float(self.eta_cycle)
         self.eta_consistency_ = consistency if self.eta_consistency == "auto" else float(self.eta_consistency)
+        warn_if_apart(self.effective_sample_size_, len(data.source), self.eta_consistency_)
 
-    def _fit_guidance(self, data: TwoDomains, seed: int) -> None:
+    def _fit_guidance(self, data: TwoDomains, seed: int, checkpoint: FitCheckpoint) -> None:
         """Step 2: the time-dependent ratio if the cycle term is on, and the guidance networks."""
-        fit = GuidanceFit(self, data, self.domain_classifier_, seed)
+        fit = GuidanceFit(self, data, self.domain_classifier_, seed, checkpoint)
+        start = (self.time_classifier_, self.guidance_) if self._goes_on else (None, None)
         self.time_classifier_ = None
         if self.eta_cycle_ > 0:
             with self._phase("time classifier"):
-                self.time_classifier_ = fit.time_classifier()
+                self.time_classifier_ = fit.time_classifier(start[0])
         with self._phase("guidance"):
-            self.guidance_ = fit.guidance(self.time_classifier_)
+            self.guidance_ = fit.guidance(self.time_classifier_, start[1])
         self.history_ += fit.history
         self.n_parameters_ = fit.n_parameters + self.domain_classifier_.n_parameters_
 

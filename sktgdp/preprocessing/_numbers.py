@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 MOST_STEPS = 2**53  # the integers that a float64 tells apart
+
+
 def missing_entries(column: Any) -> Mask:
     """Where a Series or an array has NaN, None, NaT or pd.NA."""
     if hasattr(column, "isna"):
