@@ -23,7 +23,6 @@ from sklearn.frozen import FrozenEstimator
 
 from sktgdp import DiffusionGenerator, DomainClassifier, TGDPGenerator
 from sktgdp.nets import ScoreConv
-from sktgdp.plotting import TraceDisplay
 from sktgdp.preprocessing import STANDARD_LEADS, LeadReducer, RowStandardizer, make_chain
 
 RATE, LENGTH = 100, 80  # Hz, samples
@@ -70,13 +69,6 @@ gen.fit(X_src, y_src, X_tgt, y_tgt)
 X_new, y_new = gen.sample(100, y=0)
 violation = np.abs(X_new[:, 1] - X_new[:, 0] - X_new[:, 2]).max()
 print(f"Einthoven's law, II = I + III, holds to {violation:.1e} mV")
-
-# %%
-# One beat
-# --------
-# On the paper of a cardiologist: 25 mm are a second, 10 mm a millivolt.
-TraceDisplay.from_data(X_new, rate=RATE)
-plt.show()
 
 # %%
 # Does it look like the target?

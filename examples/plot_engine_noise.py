@@ -60,8 +60,9 @@ print(f"so eta_consistency = {gen.eta_consistency_:.3g}")
 # %%
 # Spectra
 # -------
-# A series of noise says little to the eye; its power by frequency does. Lines: the mean over all series of
-# a class.
+# A series of noise says little to the eye; its power by frequency does. Lines: the mean over all series of a
+# class. Eighty steps are far too few to go all the way: the samples have moved from the source a little, no
+# more. A picture like this one says that the fit needs more steps.
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
 looks = {"source": ("0.6", "-"), "target, held out": ("#D55E00", "-"), "samples": ("#0072B2", "--")}
 domains = ((X_src, y_src), (X_held, y_held), (X_new, y_new))
