@@ -97,12 +97,15 @@ def _fit(
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keep the state of the fit; the same command goes on.")
+    ] = None,
     force: Force = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     reading = Reading(tuple(drop), tuple(missing), drop_missing)
-    training = Training(eta_cycle, eta_consistency, max_steps, seed, device)
+    training = Training(eta_cycle, eta_consistency, max_steps, seed, device, checkpoint)
     fit_tables(
         source, target, model, label=label, reading=reading, training=training, force=force, quiet=quiet
     )

@@ -24,13 +24,14 @@ LAYOUT = "table.json"  # beside the model's own files: the columns of the table,
 
 
 class Training(NamedTuple):
-    """The options of a fit that are parameters of the estimator."""
+    """The options of a fit: parameters of the estimator, and where its state is kept."""
 
     eta_cycle: float | str
     eta_consistency: float | str
     max_steps: int | None
     seed: int
     device: str
+    checkpoint: Path | None = None
 
     def generator(self, verbose: bool) -> TGDPGenerator:
         """The estimator that these options ask for."""
@@ -66,7 +67,7 @@ def fit_tables(
     X_tgt, y_tgt = labels_of(two, label)
     generator = training.generator(verbose=not quiet and sys.stderr.isatty())
     try:
-        generator.fit(X_src, y_src, X_tgt, y_tgt)
+        generator.fit(X_src, y_src, X_tgt, y_tgt, checkpoint=training.checkpoint)
     except (TypeError, ValueError) as error:
         words = {"X_src": str(source), "X_tgt": str(target)}
         words |= {"y_src": f"{source}, column {label}:", "y_tgt": f"{target}, column {label}:"}

@@ -74,6 +74,15 @@ def test_missing_values_are_learned(place: Workplace) -> None:
     assert pd.read_parquet(place.folder / "s.parquet")["age"].dtype == "Int64"
 
 
+def test_checkpoint_goes_on_and_refuses_another_fit(place: Workplace) -> None:
+    fit = (*FIT, "--label", "sick", *QUICK, "--checkpoint", "@state")
+    assert place.run(*fit)[0] == 0
+    first = load(place.folder / "m").sample(3, random_state=0)[0]
+    assert place.run(*fit, "--force")[0] == 0
+    pd.testing.assert_frame_equal(load(place.folder / "m").sample(3, random_state=0)[0], first)
+    assert "other are: " in place.refused(*fit, "--force", "--seed", "1")
+
+
 WRONG = [
     (["--label", "Sick"], "source.csv has no column 'Sick'. Did you mean 'sick'?"),
     (["--label", "x"], "There are: 'age', 'city', 'sick', 'height'."),
