@@ -98,7 +98,7 @@ def _fit(
     seed: Seed = 0,
     device: Device = "auto",
     checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where a fit keeps its state; the same command goes on.")
+        Path | None, typer.Option(metavar="FOLDER", help="State of the fit, to go on from when killed.")
     ] = None,
     force: Force = False,
     quiet: Quiet = False,
