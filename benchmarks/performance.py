@@ -36,7 +36,7 @@ What the package costs, on two cores that other work shares. Figures are process
 unless they say otherwise, medians over rounds that take turns, with quartiles in brackets; a ratio is between
 things that were timed side by side in one run. All rounds, with the versions and the machine, are in files of
 JSON under `docs/benchmarks`, and `python -m benchmarks compare old.json new.json` tells what became slower or
-faster, beyond the noise, between two such files."""
+faster, beyond the noise, between two such files. Nothing here was measured on a GPU."""
 FEATURES = 20
 Case = Callable[[], Any]
 
