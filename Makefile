@@ -83,7 +83,7 @@ $(VENV)/.oldest: $(VENV)/.dev
 test-oldest: export PYTHONPATH := $(VENV)/oldest
 test-oldest: $(VENV)/.oldest
 	@$(PY) -c "import sklearn; assert sklearn.__version__ == '$(OLDEST)'"
-	$(PY) -m pytest $(wildcard $(addprefix tests/,$(CONTRACT)) $(addprefix tests/estimators/,$(CONTRACT)) \
+	$(PY) -m pytest $(PARALLEL) $(wildcard $(addprefix tests/,$(CONTRACT)) $(addprefix tests/estimators/,$(CONTRACT)) \
 		$(addprefix tests/metrics/,$(CONTRACT))) $(ARGS)
 
 lint: $(VENV)/.dev

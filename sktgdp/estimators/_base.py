@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ from sktgdp.likelihood import log_density
 from sktgdp.solvers import SOLVERS
 
 __all__ = ["BaseGenerator"]
+
+_LOG = logging.getLogger("sktgdp")
 
 # Rows of tables, or numbers in the rows of series, that go through a network together.
 DENSITY_CHUNK = {"rows": 1_024, "coordinates": 2**17}
@@ -96,10 +99,12 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
-        """Time one phase of the fit."""
+        """Time one phase of the fit, and log it."""
+        _LOG.debug("%s: %s begins", type(self).__name__, name)
         start = time.perf_counter()
         yield
         self.fit_time_[name] = time.perf_counter() - start
+        _LOG.debug("%s: %s took %.1f s", type(self).__name__, name, self.fit_time_[name])
 
     def __sklearn_is_fitted__(self) -> bool:
         # what a fit that was refused leaves behind does not count

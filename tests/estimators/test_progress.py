@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
 from pathlib import Path
@@ -50,6 +51,14 @@ def test_a_bar_for_each_phase(rows: np.ndarray, capfd: pytest.CaptureFixture[str
         mine = [line for line in ends if line.startswith(phase)]
         assert mine, f"no bar of {phase} among {ends}"
         assert re.search(r"loss=\d+\.\d{4}", mine[-1])
+
+
+def test_phases_are_logged(rows: np.ndarray, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="sktgdp"):
+        model = tiny_tgdp(eta_cycle=1.0).fit(rows, None, rows[:10], None)
+    for phase in model.fit_time_:
+        assert f"TGDPGenerator: {phase} begins" in caplog.messages
+        assert any(line.startswith(f"TGDPGenerator: {phase} took ") for line in caplog.messages)
 
 
 def test_skorch_callbacks_see_every_epoch(rows: np.ndarray) -> None:
