@@ -112,7 +112,7 @@ class DivergenceGuard(Callback):
     def _go_back(self, net: NeuralNet, batch: Any, terms: Mapping[str, Tensor]) -> None:
         values = ", ".join(f"{name} = {term.item():.3g}" for name, term in terms.items())
         # from a graph of its own: that of the step is used up
-        faulty = faulty_terms(net.infer(batch), net.term_weights or {}, net.module_)
+        faulty = faulty_terms(net.terms(net.module_, batch), net.term_weights or {}, net.module_)
         self.cause_ = f"{', '.join(faulty) or 'the sum of all terms'} (last losses: {values})"
         weights, average = self.good_
         net.module_.load_state_dict(weights)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sktgdp.estimators._batches import Batch, PoolBatches
 from sktgdp.estimators._divergence import DivergenceGuard
+from sktgdp.estimators._processes import ALONE, Processes
 from sktgdp.estimators._settings import TrainingSettings
 
 __all__ = [
@@ -100,6 +101,7 @@ class ObjectiveNet(NeuralNet):
         max_grad_norm: float = 1.0,
         ema_decay: float = 0.995,
         precision: str = "fp32",
+        processes: Processes = ALONE,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -108,6 +110,7 @@ class ObjectiveNet(NeuralNet):
         self.max_grad_norm = max_grad_norm
         self.precision = precision
         self.guard = guard
+        self.processes = processes
 
     def initialize(self) -> ObjectiveNet:
         super().initialize()
@@ -134,6 +137,13 @@ class ObjectiveNet(NeuralNet):
                 parameter.requires_grad_(True)
         self.trained_ = [p for p in self.module_.parameters() if p.requires_grad]
         self.average_ = MovingAverage(self.module_, self.ema_decay)
+        self.replica_: Callable[..., Tensor] | None = None
+
+    def replicate(self) -> None:
+        """Train with the other processes from here on; ``module_`` stays the plain network."""
+        if self.processes.n > 1:
+            # a method: skorch would take the wrapper for one more network to train
+            self.replica_ = self.processes.replicate(self.module_).__call__
 
     def parts(self) -> dict[str, Any]:
         """All in it that has a state, but the history."""
@@ -181,10 +191,14 @@ class ObjectiveNet(NeuralNet):
         _read(batches[start:])
 
     def infer(self, x: Batch, **fit_params: Any) -> dict[str, Tensor]:
+        return self.terms(self.replica_ or self.module_, x)
+
+    def terms(self, module: Callable[..., Tensor], x: Batch) -> dict[str, Tensor]:
+        """Terms of the loss, in the precision of the training."""
         if self.precision == "fp32":
-            return self.criterion_(self.module_, x)
+            return self.criterion_(module, x)
         with torch.autocast(torch.device(self.device).type, torch.bfloat16):
-            terms = self.criterion_(self.module_, x)
+            terms = self.criterion_(module, x)
         return {name: term.float() for name, term in terms.items()}
 
     def get_loss(
@@ -198,6 +212,7 @@ class ObjectiveNet(NeuralNet):
             weighted = term * weights[name] if name in weights else term
             total = weighted if total is None else total + weighted
         assert total is not None
+        total = self.processes.settle(total)
         self.step_ = {"loss": total, "y_pred": y_pred}
         return total
 
@@ -271,9 +286,11 @@ class EpochSummary(Callback):
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         epoch = net.history[-1]
         batches = epoch["batches"]
+        means = {}
         for name in sorted({key for batch in batches for key in batch if not key.endswith("batch_size")}):
             values = [batch[name] for batch in batches if math.isfinite(batch.get(name, math.nan))]
-            epoch[name] = sum(values) / len(values) if values else math.nan  # of the steps that were taken
+            means[name] = sum(values) / len(values) if values else math.nan  # of the steps that were taken
+        epoch.update(net.processes.mean(means))  # so that all processes stop together
         self.epoch_ += 1
         loss = epoch.get("valid_loss")
         if loss is None:

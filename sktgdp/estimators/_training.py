@@ -33,6 +33,7 @@ from sktgdp.estimators._net import (
     Trainable,
 )
 from sktgdp.estimators._objectives import Denoising
+from sktgdp.estimators._processes import ALONE, Processes
 from sktgdp.estimators._settings import TrainingSettings
 from sktgdp.process import VPProcess
 
@@ -84,9 +85,12 @@ class TrainingProblem:
         return pool.noised(torch.arange(n_rows), self.process, generator)
 
     def datasets(
-        self, n_steps: int, seed: int, device: torch.device
+        self, n_steps: int, seed: int, device: torch.device, processes: Processes = ALONE
     ) -> tuple[PoolBatches, PoolBatches | None]:
-        """Training batches of one epoch, and fixed noised copies of the held-out rows, many of each."""
+        """Training batches of one epoch, and fixed noised copies of the held-out rows, many of each.
+
+        The processes of a training share the held-out copies and draw batches of their own.
+        """
         generator = torch.Generator(device).manual_seed(seed)
         valid = None
         if self.valid_pools is not None:
@@ -94,6 +98,7 @@ class TrainingProblem:
             n_draws = N_VALIDATION_SERIES if series else N_VALIDATION_DRAWS
             many = {k: replace(pool, batch_size=n_draws) for k, pool in self.valid_pools.items()}
             valid = PoolBatches(many, self.process, 1, generator, fixed=True)
+        generator = processes.batch_generator(generator)
         return PoolBatches(self.pools, self.process, n_steps, generator), valid
 
 
@@ -135,13 +140,13 @@ def train_network(
     start: nn.Module | None = None,
     trainable: Trainable | None = None,
     checkpoint: FitCheckpoint | None = None,
+    processes: Processes = ALONE,
 ) -> TrainedNetwork:
     """Train one network; torch's global random state is left as it was.
 
     Parameters
     ----------
-    module, module_params
-        Class (or function) of the network and its arguments.
+    module, module_params : class or function, and its arguments
     seed : int
         Decides the initial weights and all batches.
     callbacks : sequence of skorch callbacks
@@ -152,10 +157,12 @@ def train_network(
         What is trained; all parameters by default.
     checkpoint : FitCheckpoint, optional
         Keeps the state of the training, and gives it back to the same training.
+    processes : Processes, optional
+        Those that train the network together.
 
     An interrupt by the user is raised as `TrainingInterrupted`, with the best weights in it.
     """
-    training = _Training(module, module_params, problem, settings, seed, device, start, trainable)
+    training = _Training(module, module_params, problem, settings, seed, device, start, trainable, processes)
     file = None if checkpoint is None else checkpoint.training(problem.phase, training.depends_on)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -174,6 +181,7 @@ class _Training:
     device: torch.device
     start: nn.Module | None
     trainable: Trainable | None
+    processes: Processes
 
     def depends_on(self) -> dict[str, Any]:
         """All that the weights depend on, by the name that a user knows it by."""
@@ -200,19 +208,25 @@ class _Training:
         guard = DivergenceGuard(self.problem.phase, self.settings.max_steps)
         schedule, summary = Schedule(self.settings, guard), EpochSummary(self.settings)
         own = {"schedule": schedule, "guard": guard, "summary": summary}
-        data, valid = self.problem.datasets(self.settings.steps_per_epoch, self.seed, self.device)
+        steps, processes = self.settings.steps_per_epoch, self.processes
+        data, valid = self.problem.datasets(steps, self.seed, self.device, processes)
         keeping = [Checkpointing(file, lambda net: {**own, **net.parts(), "rows": data})] if file else []
         net = _make_net(
             self.module, self.module_params, self.problem, self.settings,
-            guard=guard, device=self.device, train_split=valid and predefined_split(valid),
+            guard=guard, processes=processes, device=self.device,
+            train_split=valid and predefined_split(valid),
             callbacks=[*own.values(), *keeping, *callbacks],
         )  # fmt: skip
         net.initialize()
         net.start_from(self.start, self.trainable)
         if self.settings.compile:
             compile_in_place(net.module_, self.device)
+        net.replicate()
         with noting_interrupts() as interrupts:
             net.partial_fit(data, epochs=self.settings.n_epochs - sum(each.n_epochs for each in keeping))
+        if interrupts and processes.n > 1:  # the others stand elsewhere: there is no common model
+            raise KeyboardInterrupt
+        processes.share(net.module_)
         trained = self._result(net, summary.best_loss_)
         if interrupts:
             where = f"{self.problem.phase!r}, step {schedule.step_} of {self.settings.max_steps}"

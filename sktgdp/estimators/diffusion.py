@@ -18,12 +18,13 @@ from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._batches import Pool
 from sktgdp.estimators._checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
 from sktgdp.estimators._defaults import SCORE_NETWORK, SCORE_SIZES, ByRank
-from sktgdp.estimators._devices import resolve_device, rows_for
+from sktgdp.estimators._devices import rows_for
 from sktgdp.estimators._domains import CHECKPOINT, Floats, InputForm, check_rows
 from sktgdp.estimators._interruption import TrainingInterrupted
 from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
 from sktgdp.estimators._memory import FitMemory
 from sktgdp.estimators._objectives import Denoising
+from sktgdp.estimators._processes import ALONE, Processes, join_processes
 from sktgdp.estimators._progress import progress_callbacks
 from sktgdp.estimators._support import remember_rows
 from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, train_network
@@ -78,6 +79,7 @@ class NetworkGenerator(BaseGenerator):
         module_params: dict[str, Any],
         phase: str,
         checkpoint: FitCheckpoint,
+        processes: Processes = ALONE,
         **options: Any,
     ) -> None:
         train, valid = self._pools(z, codes, seed)
@@ -86,7 +88,7 @@ class NetworkGenerator(BaseGenerator):
         problem = TrainingProblem(Denoising(), {"rows": train}, self.process_, phase, valid_pools=held)
         by_rank = {name: self._resolved(name, z.shape[1:]) for name in ("max_steps", "lr")}
         settings = self._training_settings(**by_rank)
-        callbacks = [*progress_callbacks(params["verbose"], phase, settings), *(params["callbacks"] or ())]
+        bar = progress_callbacks(params["verbose"] and processes.index == 0, phase, settings)
         depends_on = {name: params[name] for name in ("early_stopping", "validation_fraction")}
         depends_on |= {"batch_size": train.batch_size}
         depends_on |= {"module": module, "module_params": module_params, "settings": settings, "rows": z}
@@ -95,7 +97,8 @@ class NetworkGenerator(BaseGenerator):
         def compute() -> TrainedNetwork:
             return train_network(
                 module, module_params, problem, settings,
-                seed=seed, device=self.device_, callbacks=callbacks, checkpoint=checkpoint, **options,
+                seed=seed, device=self.device_, callbacks=[*bar, *(params["callbacks"] or ())],
+                checkpoint=checkpoint, processes=processes, **options,
             )  # fmt: skip
 
         with self._phase(phase):
@@ -170,6 +173,11 @@ class DiffusionGenerator(NetworkGenerator):
     warm_start : bool, default=False
         Let a further fit go on from the weights, the units and the classes of the last one, with the same
         rows or others of the same form. Optimiser and schedule start anew.
+    data_parallel : bool, default=False
+        Train in all processes that ``accelerate launch`` or ``torchrun`` started with this one (extra
+        ``accelerate``), all given the same rows. Each draws batches of ``batch_size`` rows of its own, the
+        gradients are averaged, and all end with the same model. Excludes ``memory`` and ``checkpoint``.
+        A process that is alone warns, and trains as without it.
 
     Attributes
     ----------
@@ -206,6 +214,7 @@ class DiffusionGenerator(NetworkGenerator):
         "max_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "transformer": [StrOptions({"auto"}), HasMethods(["fit_transform", "inverse_transform"])],
+        "data_parallel": ["boolean"],
     }
 
     def __init__(
@@ -232,6 +241,7 @@ class DiffusionGenerator(NetworkGenerator):
         callbacks: Sequence[Any] | None = None,
         max_memorization: float | None = None,
         warm_start: bool = False,
+        data_parallel: bool = False,
     ) -> None:
         self.module = module
         self.hidden_sizes = hidden_sizes
@@ -243,7 +253,7 @@ class DiffusionGenerator(NetworkGenerator):
         self.device, self.compile, self.precision = device, compile, precision
         self.random_state = random_state
         self.verbose, self.callbacks, self.warm_start = verbose, callbacks, warm_start
-        self.max_memorization = max_memorization
+        self.max_memorization, self.data_parallel = max_memorization, data_parallel
 
     def fit(self, X: ArrayLike, y: Any = None, *, checkpoint: Checkpoint = None) -> DiffusionGenerator:
         """Learn the distribution of the rows, given their labels if there are any.
@@ -264,28 +274,37 @@ class DiffusionGenerator(NetworkGenerator):
             After Ctrl-C with the best weights until then, and a warning.
         """
         self._validate_params()
+        processes = self._processes(checkpoint)
         with open_checkpoint(checkpoint, self) as kept:
-            seed = kept.seed(self.random_state, FitMemory(self.memory))
-            z, codes = self._units_of(X, y)
+            seed = processes.gather(kept.seed(self.random_state, FitMemory(self.memory)))[0]
+            z, codes = self._units_of(X, y, processes)
             self.fit_time_ = {}
+            processes.check_same(X=z, y=codes)
             module, module_params = self._module(z.shape[1:])
             self._train(
                 z, codes, seed, module=module, module_params=module_params, phase="diffusion",
-                checkpoint=kept, start=self.network_ if self._goes_on else None,
+                checkpoint=kept, processes=processes, start=self.network_ if self._goes_on else None,
             )  # fmt: skip
         return self
 
-    def _units_of(self, X: Any, y: Any) -> tuple[Floats, NDArray[np.float32] | None]:
+    def _processes(self, checkpoint: Checkpoint) -> Processes:
+        """Those that train together, by the parameter ``data_parallel``."""
+        if not self.data_parallel:
+            return ALONE
+        given = checkpoint.folder if isinstance(checkpoint, FitCheckpoint) else checkpoint
+        return join_processes(self.device, memory=self.memory, checkpoint=given)
+
+    def _units_of(self, X: Any, y: Any, processes: Processes) -> tuple[Floats, NDArray[np.float32] | None]:
         """Check rows and labels, and bring them to the units of the fit: those of the last, or new ones."""
         rows = check_rows(X, "X", min_rows=2)
         labels = None if y is None else check_labels(y, X, "y")
         if self._goes_on:
             z, codes = adopt(self, self, X, labels, names=("X", "y", "the model (warm_start=True)"))
-            self.device_ = resolve_device(self.device)
+            self.device_ = processes.resolve_device(self.device)
             return z, codes
         validate_data(self, X, skip_check_array=True)
         self.process_ = VPProcess()
-        self.device_ = resolve_device(self.device)
+        self.device_ = processes.resolve_device(self.device)
         self.form_ = InputForm.of(X, rows)
         self.labels_ = LabelCode(labels)
         self.classes_ = self.labels_.classes
