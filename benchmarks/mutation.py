@@ -128,6 +128,6 @@ def _write(args: argparse.Namespace, tried: list[tuple[str, str, str]], n_all: C
     rows.append(["**all**", f"{n_all.total():,}", f"{len(tried)}", share])
     survivors = "\n".join(diff for _, outcome, diff in tried if "survived" in outcome)
     body = table(["module", "mutants", "tried", "noticed"], rows)
-    body += "\n" + folded("Survivors", f"```diff\n{survivors}\n```")
+    body += "\n\n" + folded("Survivors", f"```diff\n{survivors}\n```")
     path = args.out / "benchmarks" / "mutation.md" if args.out else None
     Page(path, "Mutants", INTRODUCTION, ("sample",)).put("sample", "Sample", body, stamp(args.command))

@@ -159,8 +159,8 @@ def test_few_rows(score: Callable[..., float]) -> None:
     assert score(X, X[:1]) > 0  # one synthetic row and k + 1 real ones suffice
     with pytest.raises(ValueError, match=r"X_real has 5 rows, but n_neighbors=5 .* needs at least 6"):
         score(X[:5], X)
-    with pytest.raises(ValueError, match="X_syn has 3 rows"):
-        recall_score_knn(X, X[:3])
+    with pytest.raises(ValueError, match="X_syn has 5 rows"):
+        recall_score_knn(X, X[:5])
     assert recall_score_knn(X[:1], X) == 1.0
 
 
