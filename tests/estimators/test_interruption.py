@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ from sktgdp import DiffusionGenerator, FineTunedDiffusionGenerator
 X_SRC, X_TGT = np.random.default_rng(0).normal(size=(2, 40, 2))
 X_TGT = X_TGT[:20] + 0.5
 SHORT = {**TINY_NETWORK, "max_steps": 40}
+
+
+@pytest.fixture(autouse=True)
+def _listens_to_ctrl_c() -> Iterator[None]:
+    """Processes in the background of a shell are started deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class CtrlC(Callback):
