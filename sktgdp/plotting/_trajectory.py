@@ -155,16 +155,20 @@ def _record(
     """States and times at every call of the noise prediction, and the sample at time 0.
 
     A copy of the generator samples, whose noise prediction notes what it is asked: the generator stays as it
-    is, and the solver knows nothing of it.
+    is, and the solver knows nothing of it. Time runs down, so where it jumps up another chunk of rows begins;
+    rows beyond those asked for only fill a chunk up.
     """
-    seen: list[tuple[float, Floats]] = []
+    chunks: list[list[tuple[float, Floats]]] = []
     watched = copy.copy(generator)
 
     def noise_model(labels: Any = None) -> Any:
         model = generator.noise_model(labels)
 
         def predict(x_t: Any, t: Any) -> Any:
-            seen.append((float(t.max()), x_t.detach().double().cpu().numpy().copy()))
+            now = float(t.max())
+            if not chunks or now > chunks[-1][-1][0]:
+                chunks.append([])
+            chunks[-1].append((now, x_t.detach().double().cpu().numpy().copy()))
             return model(x_t, t)
 
         return predict
@@ -174,5 +178,9 @@ def _record(
     with warnings.catch_warnings():  # a transformer of arrays takes frames, too
         warnings.filterwarnings("ignore", message="X has feature names", category=UserWarning)
         end = np.asarray(generator.transformer_.transform(X), dtype=np.float64)
-    times = np.array([*(t for t, _ in seen), 0.0])
-    return np.stack([*(x for _, x in seen), end.reshape(seen[0][1].shape)]), times
+    n_calls = max(map(len, chunks))  # a call that only measures memory is no chunk
+    whole = [chunk for chunk in chunks if len(chunk) == n_calls]
+    calls = zip(*([x for _, x in chunk] for chunk in whole), strict=True)
+    states = [np.concatenate(rows)[:n_samples] for rows in calls]
+    times = np.array([*(t for t, _ in whole[0]), 0.0])
+    return np.stack([*states, end.reshape(states[0].shape)]), times
