@@ -18,8 +18,9 @@ __all__ = ["adopt", "continued"]
 
 
 def adopt(
-    target: Any, fitted: Any, X: Any, labels: NDArray[Any] | None, *, names: Sequence[str]
-) -> tuple[Floats, NDArray[np.float32] | None]:
+    target: Any, fitted: Any, X: Any, labels: NDArray[Any] | None,
+    *, names: Sequence[str], all_labels: str | None = None,
+) -> tuple[Floats, NDArray[np.float32] | None]:  # fmt: skip
     """Give an estimator the units and the label code of a fitted one; rows and labels in them.
 
     Parameters
@@ -29,6 +30,8 @@ def adopt(
     X, labels : rows and checked labels
     names : (str, str, str)
         What the rows, the labels and the fitted model are called in errors.
+    all_labels : str, optional
+        What to give where labels are missing, if more than the labels of these rows.
 
     Returns
     -------
@@ -38,7 +41,7 @@ def adopt(
     rows = rows_as_fitted(X, fitted.form_, rows_name)
     _check_form(fitted, X, rows, rows_name, model_name)
     if labels is None and fitted.labels_.kind != "none":
-        raise ValueError(f"{model_name} was fitted with labels; give {labels_name} too.")
+        raise ValueError(f"{model_name} was fitted with labels; give {all_labels or labels_name} too.")
     target.process_, target.device_ = fitted.process_, fitted.device_
     transformer, target.latent_shape_ = fitted.transformer_, fitted.latent_shape_
     z = to_units(transformer, rows, rows_name)

@@ -108,9 +108,8 @@ def adopt_source(
 ) -> tuple[Floats, NDArray[np.float32] | None]:
     """Take over the source model's units and label code; the target's rows and labels in them."""
     target.source_model_ = source
-    if labels is None and source.labels_.kind != "none":
-        raise ValueError("source_model was fitted with labels; give y_src and y_tgt too.")
-    return adopt(target, source, X_tgt, labels, names=("X_tgt", "y_tgt", "source_model"))
+    names = ("X_tgt", "y_tgt", "source_model")
+    return adopt(target, source, X_tgt, labels, names=names, all_labels="y_src and y_tgt")
 
 
 def source_alone(

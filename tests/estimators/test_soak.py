@@ -16,21 +16,14 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from kill_worker import KillOnce
 from sklearn.model_selection import GridSearchCV
+from small_models import TINY_NETWORK, tiny_tgdp
 
-from sktgdp import DiffusionGenerator, DomainClassifier, TGDPGenerator
+from sktgdp import DiffusionGenerator
 from sktgdp.metrics import get_scorer
 from sktgdp.model_selection import TargetKFold, pack_domains
 
 RNG = np.random.default_rng(0)
 X_SRC, X_TGT = RNG.normal(size=(40, 2)), RNG.normal(0.5, size=(12, 2))
-TINY = {"max_steps": 2, "batch_size": 16, "hidden_sizes": (8,), "random_state": 0}
-
-
-def tiny_tgdp(**params: Any) -> TGDPGenerator:
-    source = DiffusionGenerator(**TINY)
-    ratio = DomainClassifier(max_steps=2, n_folds=2, batch_size=16, hidden_sizes=(8,))
-    given = {"source_model": source, "domain_classifier": ratio, "n_networks": 1}
-    return TGDPGenerator(**{**TINY, **given, **params})
 
 
 def resident_bytes() -> int:
@@ -44,7 +37,7 @@ def test_search_with_a_killed_worker(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     X, y, domain = pack_domains(X_SRC, None, X_TGT, None)
     killer = KillOnce(tmp_path / "killed", spared=os.getpid())
-    source = DiffusionGenerator(**TINY, memory=str(kept), callbacks=[killer])
+    source = DiffusionGenerator(**TINY_NETWORK, memory=str(kept), callbacks=[killer])
     model = tiny_tgdp(source_model=source, memory=str(kept))
 
     def search() -> GridSearchCV:
