@@ -146,7 +146,7 @@ BARS = (
     Bar("a training step at batches of 512 and more ≤ 1.10 × a bare loop's", "training", large_batches),
     Bar("at batches of 128 ≤ 1.25 ×", "training", small_batches),
     Bar("start-up of a fit < 50 ms", "training", start_up),
-    Bar("`import sktgdp` ≤ 1.15 × torch, scikit-learn and skorch", "imports", imports),
+    Bar("`from sktgdp import TGDPGenerator` ≤ 1.15 × torch, scikit-learn and skorch", "imports", imports),
     Bar("guided sampling ≥ 0.45 of the throughput of unguided", "sampling", guided),
     Bar("unguided ≥ 1.2 × diffusers' `DPMSolverMultistepScheduler`", "sampling", diffusers),
     Bar("10 network calls within 10 % of 50, sliced Wasserstein distance", "steps", few_calls),

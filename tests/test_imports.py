@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import sktgdp
 from sktgdp._extras import OPTIONAL, require
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,10 +57,32 @@ print(json.dumps({{extra: message(use) for extra, use in uses.items()}}))
 """
 
 
-def run_python(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+def run_python(code: str, *arguments: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+HEAVY = {"matplotlib", "numpy", "pandas", "pyarrow", "scipy", "skorch", "sklearn", "torch"}
+
+
+@pytest.mark.parametrize("arguments", ["--help", "fit --help", "sample --help", "--version", "fry"])
+def test_help_loads_nothing_heavy(arguments: str) -> None:
+    code = "import sys; from sktgdp.cli import main; main(sys.argv[1:]); print('loaded', *sys.modules)"
+    loaded = run_python(code, *arguments.split()).rpartition("loaded ")[2].split()
+    assert "typer" in loaded
+    assert HEAVY & {*loaded} == set()
+
+
+def test_package_loads_its_rooms_on_use() -> None:
+    rooms = {each.name for each in pkgutil.iter_modules(sktgdp.__path__)}
+    public = {name for name in rooms if not name.startswith("_")} - {"cli"}
+    assert {*dir(sktgdp)} >= {*sktgdp.__all__, *public}
+    names = f"(getattr(sktgdp, name).__name__ for name in {sorted(public)})"
+    code = f"import sktgdp; print(*{names}); from sktgdp import *; print(TGDPGenerator.__name__)"
+    assert run_python(code).split() == [*(f"sktgdp.{name}" for name in sorted(public)), "TGDPGenerator"]
+    with pytest.raises(AttributeError, match=r"^module 'sktgdp' has no attribute 'TDGPGenerator'"):
+        _ = sktgdp.TDGPGenerator
 
 
 def test_optional_packages_load_on_use() -> None:

@@ -57,7 +57,7 @@ ROOMS = {
     "report": room(LAYER_3 | {"plotting"}, "numpy scipy sklearn", "matplotlib"),
     "cli": room(BELOW_TOP | {"report"}, "numpy pandas pyarrow tqdm typer"),
     "__main__": room({"cli"}, ""),
-    "__init__": room(BELOW_TOP | {"model_selection", "plotting"}, ""),
+    "__init__": room(BELOW_TOP | {"model_selection", "plotting", "report"}, ""),
 }
 READ_VERSION = {"estimators", "cli"}  # may import sktgdp.__version__, to write it into saved files
 

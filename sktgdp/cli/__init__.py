@@ -24,8 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0 done, 1 an error that the user can put right, 2 wrong usage, 130 interrupted.
     """
     try:
-        for package in ("typer", "pandas", "pyarrow"):
-            require(package, "The command line", extra="cli")
+        require("typer", "The command line", extra="cli")
         from sktgdp.cli._app import app
 
         app(args=None if argv is None else list(argv), prog_name="sktgdp")

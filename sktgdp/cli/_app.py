@@ -1,4 +1,4 @@
-"""The commands and their options."""
+"""The commands and their options. What the commands do is imported when one runs, so that --help is quick."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ from typing import Annotated
 import typer
 
 from sktgdp import __version__
-from sktgdp.cli._fit import Training, fit_tables
-from sktgdp.cli._pair import Reading
-from sktgdp.cli._report import report_tables
 from sktgdp.cli._run import guarded
-from sktgdp.cli._sample import Drawing, sample_table, show_model
 
 __all__ = ["app"]
 
@@ -104,6 +100,9 @@ def _fit(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
+    from sktgdp.cli._fit import Training, fit_tables
+    from sktgdp.cli._pair import Reading
+
     reading = Reading(tuple(drop), tuple(missing), drop_missing)
     training = Training(eta_cycle, eta_consistency, max_steps, seed, device, checkpoint)
     fit_tables(
@@ -137,6 +136,8 @@ def _sample(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
+    from sktgdp.cli._sample import Drawing, sample_table
+
     drawing = Drawing(n_rows, label, n_steps, solver, seed, batch_size)
     sample_table(model, output, drawing, device=device, force=force, quiet=quiet)
 
@@ -165,6 +166,9 @@ def _report(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
+    from sktgdp.cli._pair import Reading
+    from sktgdp.cli._report import report_tables
+
     reading = Reading(tuple(drop), tuple(missing), drop_missing)
     report_tables(
         real, synthetic, output, holdout=holdout, label=label, reading=reading,
@@ -178,4 +182,6 @@ def _info(
     model: Annotated[Path, typer.Argument(help="A saved model.")],
     debug: Debug = False,
 ) -> None:
+    from sktgdp.cli._sample import show_model
+
     show_model(model)

@@ -16,6 +16,8 @@ from typing import Any
 
 import typer
 
+from sktgdp._extras import require
+
 __all__ = ["UserError", "guarded", "note", "one_line"]
 
 USER_ERROR, INTERRUPTED = 1, 130
@@ -52,6 +54,8 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
                 stack.enter_context(_interruptible())
                 stack.enter_context(_brief_warnings())
                 stack.enter_context(_logging(options.get("quiet", False)))
+                for package in ("pandas", "pyarrow"):
+                    require(package, "The command line", extra="cli")
                 command(**options)
                 sys.stdout.flush()
         except Interrupted:

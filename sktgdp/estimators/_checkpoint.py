@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
+from sktgdp import __version__
 from sktgdp.estimators._digest import digest
 from sktgdp.estimators._memory import FitMemory
 from sktgdp.estimators._state_files import read_state, replace_file, write_state
@@ -64,8 +65,6 @@ class TrainingFile:
     """
 
     def __init__(self, path: Path, depends_on: Mapping[str, Any]) -> None:
-        from sktgdp import __version__  # not there yet while the package is being imported
-
         self.path = path
         versions = {"version of sktgdp": __version__, "version of torch": torch.__version__}
         self.keys = {name: digest(value) for name, value in {**depends_on, **versions}.items()}

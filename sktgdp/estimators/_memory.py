@@ -16,6 +16,7 @@ import torch
 from filelock import FileLock
 from sklearn.utils.validation import check_memory
 
+from sktgdp import __version__
 from sktgdp.estimators._digest import digest
 
 __all__ = ["FitMemory", "draw_seed", "settings_of"]
@@ -83,8 +84,6 @@ class FitMemory:
         """
         if self.location is None:
             return compute()
-        from sktgdp import __version__  # not there yet while the package is being imported
-
         key = digest({**depends_on, " versions": (__version__, torch.__version__)})
         locks = Path(self.location) / "sktgdp-locks"
         locks.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sktgdp import __version__
 from sktgdp._storage import (
     PANDAS_KINDS,
     VALUE_KINDS,
@@ -47,8 +48,6 @@ class Persistent:
         ModelFileError
             If there is something else than a model at the path.
         """
-        from sktgdp import __version__  # not there yet while the package is being imported
-
         check_is_fitted(self)
         writer = Writer(_kinds())
         content = writer.write(self, "model")
