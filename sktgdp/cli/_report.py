@@ -9,7 +9,7 @@ import typer
 
 from sktgdp.cli._pair import Reading, labels_of, named, read_pair
 from sktgdp.cli._run import UserError, note
-from sktgdp.cli._tables import in_place, refuse_existing
+from sktgdp.cli._tables import check_output, in_place
 from sktgdp.report import QualityReport
 
 __all__ = ["report_tables"]
@@ -31,7 +31,7 @@ def report_tables(
     if output is not None:
         if output.suffix.lower() not in (".html", ".htm"):
             raise UserError(f"--output {output}: a report is a page; the name must end in .html.")
-        refuse_existing(output, force)
+        check_output(output, force)
     files = {"real": real, "synthetic": synthetic, "holdout": holdout}
     given: dict[str, Any] = {}
     for name in ("holdout", "synthetic"):

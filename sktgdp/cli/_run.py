@@ -18,7 +18,7 @@ import typer
 
 from sktgdp._extras import require
 
-__all__ = ["UserError", "guarded", "note", "one_line"]
+__all__ = ["Interrupted", "UserError", "guarded", "note", "one_line"]
 
 USER_ERROR, INTERRUPTED = 1, 130
 EXPECTED = (ValueError, TypeError, OSError, ImportError, FloatingPointError, MemoryError)
@@ -58,8 +58,8 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
                     require(package, "The command line", extra="cli")
                 command(**options)
                 sys.stdout.flush()
-        except Interrupted:
-            note("Interrupted; nothing was written.")
+        except Interrupted as stop:
+            note(str(stop) or "Interrupted; nothing was written.")
             raise typer.Exit(INTERRUPTED) from None
         except (typer.Exit, typer.BadParameter):
             raise

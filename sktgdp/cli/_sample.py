@@ -4,46 +4,35 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import typer
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from sktgdp.cli._fit import LAYOUT, describe
 from sktgdp.cli._pair import suggestion
-from sktgdp.cli._run import UserError, note
-from sktgdp.cli._tables import TableWriter, in_place, is_parquet, refuse_existing
-from sktgdp.estimators._persistence import load
+from sktgdp.cli._run import Interrupted, UserError, note
+from sktgdp.cli._tables import append_csv, check_output, in_place, is_parquet
+from sktgdp.estimators import load
+from sktgdp.estimators._labels import LabelRuns
+from sktgdp.estimators._parquet import rows_table, write_parquet
 
 __all__ = ["Drawing", "Model", "load_model", "sample_table", "show_model"]
 
 
 class Model(NamedTuple):
-    """A fitted generator of tables, the name of its label, and its columns with the label among them."""
+    """A fitted generator of tables, the name of its label, and the order of the table's columns.
+
+    Of a model that was saved in Python no order is known: the label comes last.
+    """
 
     generator: Any
-    label: str | None
-    columns: list[str]
-
-    def frame(self, X: Any, y: Any) -> pd.DataFrame:
-        """Rows and labels as the table that they were fitted on."""
-        frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, columns=self.features)
-        if y is None:
-            return frame
-        if np.ndim(y) == 2:
-            return frame.assign(**{f"{self.label}_{i}": column for i, column in enumerate(np.transpose(y))})
-        return frame.assign(**{str(self.label): y})[self.columns]
-
-    @property
-    def features(self) -> list[str]:
-        """Names of the columns without the label."""
-        return [name for name in self.columns if name != self.label]
+    label: str = "label"
+    columns: list[str] | None = None
 
 
 def load_model(path: Path, device: str) -> Model:
@@ -57,12 +46,8 @@ def load_model(path: Path, device: str) -> Model:
         raise UserError(f"{path} holds a {kind} that does not draw rows of a table; use it in Python.")
     if (path / LAYOUT).is_file():
         layout = json.loads((path / LAYOUT).read_text(encoding="utf-8"))
-        return Model(generator, layout["label"], layout["columns"])
-    names = [f"x{i}" for i in range(form.event_shape[0])] if form.columns is None else form.columns
-    columns = list(map(str, names))
-    if generator.prior_ is None:
-        return Model(generator, None, columns)
-    return Model(generator, "label", [*columns, "label"])
+        return Model(generator, layout["label"] or "label", layout["columns"])
+    return Model(generator)
 
 
 class Drawing(NamedTuple):
@@ -75,7 +60,7 @@ class Drawing(NamedTuple):
     seed: int
     batch_size: int
 
-    def plan(self, model: Model) -> tuple[int, NDArray[Any] | None]:
+    def plan(self, model: Model) -> tuple[int, LabelRuns | None]:
         """Number of rows, and their labels if the user gave any."""
         if not self.labels:
             if self.n_rows is None:
@@ -86,22 +71,23 @@ class Drawing(NamedTuple):
             raise UserError(f"--label needs a model with classes; this one was fitted with {kind}.")
         classes = model.generator.labels_.classes
         counted = [_class_count(text, classes) for text in self.labels]
-        y = np.repeat(classes[[index for index, _ in counted]], [count for _, count in counted])
+        indices, counts = np.array(counted, dtype=np.int64).T
+        y = LabelRuns(classes[indices], counts)
         if self.n_rows is not None and len(y) != self.n_rows:
             raise UserError(f"-n {self.n_rows}, but the counts of --label add up to {len(y)}. Leave -n out.")
         if len(y) == 0:
             raise UserError("The counts of --label add up to 0; there is nothing to draw.")
         return len(y), y
 
-    def batches(self, model: Model, n_rows: int, y: NDArray[Any] | None) -> Iterator[pd.DataFrame]:
-        """The rows, in parts."""
-        options = {"n_steps": self.n_steps, "solver": self.solver}
-        options = {name: value for name, value in options.items() if value is not None}
-        parts = model.generator.sample_batches(
-            n_rows, y, batch_size=self.batch_size, random_state=self.seed, **options
-        )
-        for X, labels in parts:
-            yield model.frame(X, labels)
+    @property
+    def options(self) -> dict[str, Any]:
+        """Arguments of `sample_batches` and of `write_parquet`."""
+        return {
+            "batch_size": self.batch_size,
+            "random_state": self.seed,
+            "n_steps": self.n_steps,
+            "solver": self.solver,
+        }
 
 
 def _class_count(text: str, classes: NDArray[Any]) -> tuple[int, int]:
@@ -120,22 +106,39 @@ def sample_table(
 ) -> None:
     """Draw rows and write them, part by part; "-" is the standard output."""
     path = None if output == "-" else Path(output)
+    parquet = path is not None and is_parquet(path)
     if path is not None:
-        is_parquet(path)
-        refuse_existing(path, force)
+        check_output(path, force)
     loaded = load_model(model, device)
     n_rows, y = drawing.plan(loaded)
-    silent = quiet or not sys.stderr.isatty()
-    with (
-        nullcontext() if path is None else in_place(path) as partial,
-        closing(TableWriter(partial)) as writer,
-        tqdm(total=n_rows, desc="sample", unit="row", disable=silent) as bar,
-    ):
-        for frame in drawing.batches(loaded, n_rows, y):
-            writer.write(frame)
-            bar.update(len(frame))
+    loaded.generator.set_params(verbose=int(not quiet and sys.stderr.isatty()))
+    if path is None:
+        _write_csv(sys.stdout, loaded, drawing, n_rows, y)
+    elif parquet:
+        _write_parquet(path, loaded, drawing, n_rows, y, force)
+    else:
+        with in_place(path) as partial:
+            _write_csv(partial, loaded, drawing, n_rows, y)
     if path is not None and not quiet:
         note(f"{n_rows:,} rows in {path}")
+
+
+def _write_csv(place: Any, model: Model, drawing: Drawing, n_rows: int, y: Any) -> None:
+    parts = model.generator.sample_batches(n_rows, y, **drawing.options)
+    with tqdm(total=n_rows, unit=" rows", disable=not model.generator.verbose) as bar:
+        for number, (X, labels) in enumerate(parts):
+            table = rows_table(model.generator, X, labels, model.label, model.columns)
+            append_csv(table.to_pandas(), place, header=number == 0)
+            bar.update(len(X))
+
+
+def _write_parquet(path: Path, model: Model, drawing: Drawing, n_rows: int, y: Any, force: bool) -> None:
+    options = drawing.options | {"label_column": model.label, "columns": model.columns, "overwrite": force}
+    try:
+        write_parquet(model.generator, path, n_rows, y, **options)
+    except Interrupted:
+        folder = f"{path}.parts"
+        raise Interrupted(f"Interrupted; the same command goes on after the rows in {folder}") from None
 
 
 def show_model(path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +11,10 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sktgdp.cli._run import UserError, note
 
-__all__ = ["TableWriter", "in_place", "is_parquet", "read_table", "refuse_existing"]
+__all__ = ["append_csv", "check_output", "in_place", "is_parquet", "read_table", "refuse_existing"]
 
 CSV = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz")
 PARQUET = (".parquet", ".pq")
@@ -79,11 +77,16 @@ def refuse_existing(path: Path, force: bool) -> None:
         raise UserError(f"{path} exists. Choose another name, or overwrite it with --force.")
 
 
+def check_output(path: Path, force: bool) -> None:
+    """See before the work that its file can be written after it."""
+    refuse_existing(path, force)
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: there is no folder {path.parent}.")
+
+
 @contextmanager
 def in_place(path: Path) -> Iterator[Path]:
     """A name beside the path to write to; it becomes the path at the end, or else is removed."""
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.parent}.")
     # the name ends as the path does, since endings tell the format
     partial = path.with_name(f".{secrets.token_hex(4)}.partial-{path.name}")
     try:
@@ -93,36 +96,6 @@ def in_place(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-class TableWriter:
-    """A table that is written part by part.
-
-    Parameters
-    ----------
-    path : Path or None
-        None is CSV on the standard output.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self.place: Any = sys.stdout if path is None else path
-        self.parquet = path is not None and is_parquet(path)
-        self._parquet: Any = None
-        self._started = False
-
-    def write(self, frame: pd.DataFrame) -> None:
-        """Append rows."""
-        if not self.parquet:
-            frame.to_csv(self.place, mode="a", header=not self._started, index=False)
-        elif self._parquet is None:
-            table = pa.Table.from_pandas(frame, preserve_index=False)
-            self._parquet = pq.ParquetWriter(self.place, table.schema)
-            self._parquet.write_table(table)
-        else:
-            self._parquet.write_table(
-                pa.Table.from_pandas(frame, schema=self._parquet.schema, preserve_index=False)
-            )
-        self._started = True
-
-    def close(self) -> None:
-        """Write what is left to write."""
-        if self._parquet is not None:
-            self._parquet.close()
+def append_csv(frame: pd.DataFrame, place: Any, *, header: bool) -> None:
+    """Append rows to a CSV file, or to the standard output."""
+    frame.to_csv(place, mode="a", header=header, index=False)

@@ -74,6 +74,22 @@ class LabelPrior:
         return self.rows[rng.choice(len(self.rows), size=n_samples, p=self.frequencies)]
 
 
+@dataclass(frozen=True)
+class LabelRuns:
+    """Labels of rows that come class by class: a vector of any length in no memory, to be read by slices."""
+
+    labels: NDArray[Any]
+    counts: NDArray[np.int64]
+    ndim = 1
+
+    def __len__(self) -> int:
+        return int(self.counts.sum())
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        numbers = np.arange(*rows.indices(len(self)))
+        return self.labels[np.searchsorted(np.cumsum(self.counts), numbers, side="right")]
+
+
 class LabelCode:
     """Code between the user's labels and float rows.
 

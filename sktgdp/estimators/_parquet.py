@@ -8,12 +8,13 @@ killed or a disk that was full leaves the folder; the same call goes on after th
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sktgdp._extras import require
+from sktgdp.estimators._labels import LabelRuns
 from sktgdp.estimators._memory import draw_seed
 
-__all__ = ["write_parquet"]
+__all__ = ["rows_table", "write_parquet"]
 
 # Numbers in a batch where the user names no size: 16 MiB in float64.
 BATCH_NUMBERS = 2**21
@@ -43,42 +45,45 @@ def write_parquet(
     batch_size: int | None,
     label_column: str,
     random_state: Any,
+    columns: Sequence[str] | None = None,
+    overwrite: bool = False,
     **solving: Any,
 ) -> Path:
-    """Do what `SamplingMixin.sample_to_parquet` says."""
+    """Do what `SamplingMixin.sample_to_parquet` says; ``columns`` gives the order of the file's columns."""
     _parquet()
     parts = Parts(Path(path))
     size = max(1, BATCH_NUMBERS // math.prod(generator.latent_shape_)) if batch_size is None else batch_size
     asked = {
         "n_samples": n_samples,
         "batch_size": size,
-        "labels": None if y is None else joblib.hash(np.asarray(y)),
+        "labels": None if y is None else joblib.hash(y if isinstance(y, LabelRuns) else np.asarray(y)),
         "label_column": label_column,
         "solver": solving["solver"] or generator.solver,
         "n_steps": solving["n_steps"] or generator.n_steps,
     }
     given = generator.random_state if random_state is None else random_state
-    with parts.locked(), _saying_how_to_go_on(parts):
+    make = functools.partial(rows_table, generator, label_column=label_column, columns=columns)
+    with parts.locked(overwrite), _saying_how_to_go_on(parts):
         solving["random_state"] = parts.claim(asked, None if given is None else draw_seed(given))
-        _write_parts(generator, parts, n_samples, y, size, label_column, solving)
+        _write_parts(generator, parts, n_samples, y, size, make, solving)
         parts.join(-(-n_samples // size))
     parts.remove()
     return parts.path
 
 
 def _write_parts(
-    generator: Any, parts: Parts, n_samples: int, y: Any, size: int, label_column: str, drawing: Any
+    generator: Any, parts: Parts, n_samples: int, y: Any, size: int, make: Callable[..., Any], drawing: Any
 ) -> None:
     """Write the batches that are not there yet."""
     done = parts.count()
     if done:
         X, labels = next(generator._batches(n_samples, y, min(CHECKED, size, n_samples), **drawing))
-        parts.check_first(_table(generator, X, labels, label_column))
+        parts.check_first(make(X, labels))
     first = min(done * size, n_samples)
     batches = generator._batches(n_samples, y, size, first=first, **drawing)
     with tqdm(total=n_samples, initial=first, unit=" rows", disable=not generator.verbose) as bar:
         for index, (X, labels) in enumerate(batches, start=done):
-            parts.add(index, _table(generator, X, labels, label_column))
+            parts.add(index, make(X, labels))
             bar.update(len(X))
 
 
@@ -118,9 +123,9 @@ class Parts:
         self.note = self.folder / "asked_for.json"
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, overwrite: bool = False) -> Iterator[None]:
         """Keep other processes away from the folder."""
-        if self.path.exists() and not self.note.exists():
+        if self.path.exists() and not overwrite and not self.note.exists():
             raise FileExistsError(f"{self.path} is there already. Delete it, or name another file.")
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -192,8 +197,14 @@ class Parts:
             unfinished.unlink(missing_ok=True)
 
 
-def _table(generator: Any, X: Any, y: NDArray[Any] | None, label_column: str) -> Any:
-    """Rows and labels as an Arrow table."""
+def rows_table(
+    generator: Any,
+    X: Any,
+    y: NDArray[Any] | None,
+    label_column: str,
+    columns: Sequence[str] | None = None,
+) -> Any:
+    """Rows and labels as an Arrow table, the labels last unless ``columns`` gives another order."""
     arrow = _arrow()
     if hasattr(X, "columns"):
         table = arrow.Table.from_pandas(X, preserve_index=False)
@@ -206,7 +217,7 @@ def _table(generator: Any, X: Any, y: NDArray[Any] | None, label_column: str) ->
         if name in table.column_names:
             raise ValueError(f"The rows have a column {name!r} already; choose another label_column.")
         table = table.append_column(name, arrow.array(values))
-    return table
+    return table if columns is None else table.select(columns)
 
 
 def _columns(X: NDArray[Any], names: list[str]) -> dict[str, Any]:

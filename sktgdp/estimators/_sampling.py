@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sktgdp.estimators._chunks import Draw, draw_rows
 from sktgdp.estimators._domains import Floats, InputForm
-from sktgdp.estimators._labels import LabelCode, LabelPrior
+from sktgdp.estimators._labels import LabelCode, LabelPrior, LabelRuns
 from sktgdp.estimators._memory import draw_seed
 from sktgdp.estimators._parquet import write_parquet
 from sktgdp.estimators._support import SampleDiagnostics, without_copies
@@ -189,9 +189,10 @@ class SamplingMixin:
         method = self.solver if solver is None else solver
         draw = Draw(seed, method, self.n_steps if n_steps is None else n_steps)
         one_label = self.labels_.is_one(y, n_samples)
+        given = y if one_label or isinstance(y, LabelRuns) else np.asarray(y)
         for start in range(0, n_samples, batch_size):
             rows = range(start, min(start + batch_size, n_samples))
-            labels = y if one_label else np.asarray(y)[rows.start : rows.stop]
+            labels = given if one_label else given[rows.start : rows.stop]
             codes = self.labels_.for_sampling(labels, len(rows), self.prior_, rng)
             if start >= first:
                 yield self._finish(draw_rows(self, draw, codes, rows), draw, codes, rows)

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from workplace import people
 
 import sktgdp
+from sktgdp import load
 from sktgdp.cli import main
 
 ROOT = Path(sktgdp.__file__).resolve().parents[1]
@@ -54,6 +57,21 @@ def test_ctrl_c_while_writing(model: str, tmp_path: Path) -> None:
     done = interrupted("pandas.DataFrame.to_csv", "sample", model, *options)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted; nothing was written.\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_writing_parquet(model: str, tmp_path: Path) -> None:
+    """The parts that are there stay, and the same command completes them."""
+    command = ("sample", model, "-n", "50", "--batch-size", "10", "-q", "-o", str(tmp_path / "s.parquet"))
+    done = interrupted("sktgdp.estimators._parquet.Parts.add", *command)
+    said = f"Interrupted; the same command goes on after the rows in {tmp_path / 's.parquet.parts'}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
+    assert (tmp_path / "s.parquet.parts" / "part_000000.parquet").exists()
+    assert main([*command]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["s.parquet"]
+    X, y = load(model).sample(50, random_state=0)
+    table = pd.read_parquet(tmp_path / "s.parquet")
+    pd.testing.assert_frame_equal(table.drop(columns="sick"), X)
+    np.testing.assert_array_equal(table["sick"], y)
 
 
 def test_ctrl_c_while_training(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -73,9 +75,40 @@ def test_wrong_output(place: Workplace, model: str, name: str, message: str) -> 
     assert message in place.refused("sample", model, "-n", "2", "-o", f"@{name}")
 
 
-def test_force_overwrites(place: Workplace, model: str) -> None:
-    assert place.run("sample", model, "-n", "2", "-o", "@target.csv", "--force")[0] == 0
-    assert len(pd.read_csv(place.folder / "target.csv")) == 2
+@pytest.mark.parametrize("name", ["s.csv", "s.parquet"])
+def test_force_overwrites(place: Workplace, model: str, name: str) -> None:
+    (place.folder / name).write_text("mine")
+    assert place.run("sample", model, "-n", "2", "-o", f"@{name}", "--force")[0] == 0
+    read = pd.read_parquet if name.endswith("parquet") else pd.read_csv
+    assert len(read(place.folder / name)) == 2
+
+
+def test_parts_of_another_command_are_refused(place: Workplace, model: str) -> None:
+    folder = place.folder / "s.parquet.parts"
+    folder.mkdir()
+    (folder / "asked_for.json").write_text('{"n_samples": 9}')
+    message = place.refused("sample", model, "-n", "2", "-o", "@s.parquet")
+    assert message.startswith("Error: s.parquet.parts holds the parts of another call: n_samples=2 (was 9)")
+
+
+PEAK = """
+import resource, sys
+from sktgdp.cli import main
+for n in (60_000, 600_000):
+    arguments = ["sample", sys.argv[1], "--label", f"0={n}", "--steps", "1", "-q", "--force"]
+    assert main([*arguments, "-o", sys.argv[2]]) == 0
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["s.csv", "s.parquet"])
+def test_memory_is_that_of_a_batch(place: Workplace, model: str, name: str) -> None:
+    """Ten times the rows take a few MiB more at most; as a whole they would take a hundred."""
+    command = [sys.executable, "-c", PEAK, model, str(place.folder / name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    few, many = map(int, done.stdout.split())
+    assert many - few < 20
 
 
 def test_a_failure_leaves_the_old_file(

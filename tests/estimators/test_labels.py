@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
+from sktgdp.estimators._labels import LabelCode, LabelPrior, LabelRuns, check_labels
 
 X = np.zeros((6, 2))
 INDICATOR = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1], [1, 0, 1], [0, 1, 0], [1, 0, 1]])
@@ -140,3 +140,11 @@ def test_refused_for_sampling(name: str, y: Any, message: str, rng: np.random.Ge
 def test_refused(y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_labels(y if isinstance(y, np.ndarray) else np.array(y, dtype=object), X, "y_tgt")
+
+
+def test_runs_read_as_the_labels_they_stand_for() -> None:
+    labels, counts = np.array(["no", "yes", "no"]), np.array([3, 0, 5])
+    runs, whole = LabelRuns(labels, counts), np.repeat(labels, counts)
+    assert len(runs) == len(whole)
+    for rows in (slice(0, 8), slice(2, 4), slice(3, 3), slice(6, 20)):
+        np.testing.assert_array_equal(runs[rows], whole[rows])
