@@ -14,10 +14,10 @@ from sktgdp.estimators import _checkpoint
 
 
 def weights_of(model: Any) -> dict[str, np.ndarray]:
-    """All weights of a fitted generator, by name."""
+    """All weights of a fitted model, by name."""
     networks = {"network": getattr(model, "network_", None), "guidance": getattr(model, "guidance_", None)}
     networks["time classifier"] = getattr(model, "time_classifier_", None)
-    source = getattr(model, "source_model_", None)
+    source = getattr(model, "source_model_", None) or getattr(model, "source_classifier_", None)
     networks["source"] = getattr(source, "network_", None)
     ratio = getattr(model, "domain_classifier_", None)
     networks |= {f"fold {k}": each for k, each in enumerate(getattr(ratio, "classifiers_", []))}

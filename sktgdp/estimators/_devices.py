@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import torch
 from torch import Tensor
 
-__all__ = ["available_devices", "can_compile", "has_fused_optimizer", "resolve_device", "rows_for"]
+__all__ = ["available_devices", "can_compile", "has_fused_optimizer", "resolve_device", "rows_for", "seeded"]
 
 # Of the free memory of a GPU, what rows may fill; the rest is for the network and its gradients.
 ROWS_SHARE = 0.5
@@ -41,6 +43,17 @@ def resolve_device(device: str) -> torch.device:
         there = ", ".join(map(repr, available_devices()))
         raise ValueError(f"device={device!r} is not there; this machine has {there}. Give one, or 'auto'.")
     return found
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Let torch's random numbers on the CPU and a device follow ``seed``; then all is as it was."""
+    devices = [torch.empty(0, device=device).get_device()] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every device
+        for index in devices:
+            torch.cuda.default_generators[index].manual_seed(seed)
+        yield
 
 
 def rows_for(rows: Tensor, device: torch.device) -> Tensor:

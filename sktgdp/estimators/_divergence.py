@@ -105,9 +105,17 @@ class DivergenceGuard(Callback):
             return True
         self.n_skipped_ += 1
         self.n_in_row_ += 1
+        self._mend_buffers(net)
         if self.n_in_row_ >= self.max_bad_steps:
             self._go_back(net, batch, step["y_pred"])
         return False
+
+    def _mend_buffers(self, net: NeuralNet) -> None:
+        """Put back the statistics of batch norms that the step made not finite."""
+        weights, _ = self.good_
+        for name, buffer in net.module_.named_buffers():
+            if name in weights and not bool(buffer.isfinite().all()):
+                buffer.copy_(weights[name])
 
     def _go_back(self, net: NeuralNet, batch: Any, terms: Mapping[str, Tensor]) -> None:
         values = ", ".join(f"{name} = {term.item():.3g}" for name, term in terms.items())

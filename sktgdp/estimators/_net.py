@@ -11,13 +11,15 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
 
-from sktgdp.estimators._batches import Batch, PoolBatches
+from sktgdp.estimators._batches import Batch
 from sktgdp.estimators._divergence import DivergenceGuard
 from sktgdp.estimators._processes import ALONE, Processes
 from sktgdp.estimators._settings import TrainingSettings
 
 __all__ = [
+    "SCHEDULES",
     "EpochSummary",
     "MovingAverage",
     "Objective",
@@ -27,7 +29,7 @@ __all__ = [
     "Trainable",
 ]
 
-Objective = Callable[[nn.Module, Batch], dict[str, Tensor]]
+Objective = Callable[[nn.Module, Any], dict[str, Tensor]]
 Trainable = Callable[[nn.Module], Iterable[nn.Parameter]]
 
 
@@ -165,7 +167,7 @@ class ObjectiveNet(NeuralNet):
         for method in listeners:
             method(self, **cb_kwargs)
 
-    def get_iterator(self, dataset: PoolBatches, training: bool = False) -> PoolBatches:
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         return dataset
 
     def _set_training(self, training: bool = True) -> None:
@@ -248,6 +250,17 @@ def _read(batches: list[dict[str, Any]]) -> None:
             batch[name] = value
 
 
+def _mean(batches: list[dict[str, Any]], name: str) -> float:
+    """Mean of a loss over the rows of the steps that were taken."""
+    size = f"{name.split('_')[0]}_batch_size"
+    kept = [batch for batch in batches if math.isfinite(batch.get(name, math.nan))]
+    if not kept:
+        return math.nan
+    most = max(batch[size] for batch in kept)
+    shares = [batch[size] / most for batch in kept]  # 1, and nothing is rounded, where all are alike
+    return float(sum(s * batch[name] for s, batch in zip(shares, kept, strict=True)) / sum(shares))
+
+
 class Schedule(Callback):
     """Set the rate of every step: that of the settings, times what the guard leaves of it."""
 
@@ -256,13 +269,17 @@ class Schedule(Callback):
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         self.step_ = 0
+        self.peaks = [group["lr"] for group in net.optimizer_.param_groups]
 
     def on_batch_begin(self, net: NeuralNet, training: bool = False, **kwargs: Any) -> None:
         if training:
-            rate = self.settings.lr * self.settings.rate(self.step_) * self.guard.rate_
-            for group in net.optimizer_.param_groups:
-                group["lr"] = rate
+            for group, peak in zip(net.optimizer_.param_groups, self.peaks, strict=True):
+                self.set(group, peak)
             self.step_ += 1
+
+    def set(self, group: dict[str, Any], peak: float) -> None:
+        """Set the rate of some parameters, whose highest is given."""
+        group["lr"] = peak * self.settings.rate(self.step_) * self.guard.rate_
 
     def state_dict(self) -> dict[str, Any]:
         """Give the number of steps taken."""
@@ -271,6 +288,30 @@ class Schedule(Callback):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a step."""
         self.step_ = state_dict["step"]
+
+
+class OneCycle(Schedule):
+    """Torch's one-cycle schedule: the rate grows while the momentum falls, and then the other way round."""
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        super().on_train_begin(net)
+        n_steps = self.settings.n_epochs * self.settings.steps_per_epoch
+        optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+        cycle = OneCycleLR(optimizer, max_lr=1.0, total_steps=n_steps)
+        (group,) = optimizer.param_groups
+        self.cycle: list[tuple[float, float]] = []
+        for _ in range(n_steps):
+            self.cycle.append((group["lr"], group["betas"][0]))
+            optimizer.step()
+            cycle.step()
+
+    def set(self, group: dict[str, Any], peak: float) -> None:
+        """Set the rate and the momentum of some parameters."""
+        rate, momentum = self.cycle[self.step_]
+        group["lr"], group["betas"] = peak * rate * self.guard.rate_, (momentum, group["betas"][1])
+
+
+SCHEDULES: dict[str, type[Schedule]] = {"cosine": Schedule, "one-cycle": OneCycle}
 
 
 class EpochSummary(Callback):
@@ -288,8 +329,7 @@ class EpochSummary(Callback):
         batches = epoch["batches"]
         means = {}
         for name in sorted({key for batch in batches for key in batch if not key.endswith("batch_size")}):
-            values = [batch[name] for batch in batches if math.isfinite(batch.get(name, math.nan))]
-            means[name] = sum(values) / len(values) if values else math.nan  # of the steps that were taken
+            means[name] = _mean(batches, name)
         epoch.update(net.processes.mean(means))  # so that all processes stop together
         self.epoch_ += 1
         loss = epoch.get("valid_loss")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,20 +11,23 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor
+from torch import Tensor, nn
 
+from sktgdp.estimators._checkpoint import FitCheckpoint
 from sktgdp.estimators._labels import LabelCode, check_labels
+from sktgdp.estimators._net import Trainable
 from sktgdp.estimators._persistence import Persistent
 from sktgdp.estimators._progress import progress_callbacks
 from sktgdp.estimators._series_training import (
     EVALUATION_CHUNK,
     LabelledSeries,
-    SeriesTraining,
+    LabelLoss,
+    SeriesProblem,
     hold_out,
-    train_series_network,
     windows_of,
 )
 from sktgdp.estimators._settings import TrainingSettings
+from sktgdp.estimators._training import train_network
 
 __all__ = ["SeriesModel", "SeriesUnits", "check_classes"]
 
@@ -32,6 +35,7 @@ Floats = NDArray[np.float64]
 # From this many rows on, "auto" holds rows out: of fewer, those held out tell little and are missed.
 ENOUGH_ROWS = 100
 CHUNK = 1024
+PATIENCE = 0.5  # the loss of a one-cycle schedule falls late
 
 
 def check_classes(y: Any, X: Any, name: str, kept: NDArray[np.bool_] | None = None) -> NDArray[Any]:
@@ -96,6 +100,7 @@ class SeriesModel(
     batch_size: int
     early_stopping: bool | str
     validation_fraction: float
+    weight_decay: float
     verbose: int
     callbacks: Any
 
@@ -135,7 +140,6 @@ class SeriesModel(
 
     def _series_as_fitted(self, X: Any, name: str = "X") -> Tensor:
         """Rows in the network's units."""
-        check_is_fitted(self)
         rows = self._series(X, self.n_channels_, name=name)
         (n_channels, length), (fitted_channels, fitted_length) = rows.shape[1:], self.units_.event_shape
         if n_channels != fitted_channels:
@@ -156,35 +160,49 @@ class SeriesModel(
             )
 
     # Training ---------------------------------------------------------------------------------------
-    def _labelled(self, x: Tensor, codes: NDArray[np.float32], weight: Floats) -> LabelledSeries:
+    @staticmethod
+    def _labelled(
+        network: nn.Module, x: Tensor, codes: NDArray[np.float32], weight: Floats
+    ) -> LabelledSeries:
         """Rows on the network's device and in its precision, their weights of mean 1."""
         tensors = (x, torch.from_numpy(codes), torch.from_numpy(weight / weight.mean()))
-        like = next(self.network_.parameters())
+        like = next(network.parameters())
         return LabelledSeries(*(tensor.to(like) for tensor in tensors))
+
+    def _settings(self, max_steps: int, lr: float, **rates: float) -> TrainingSettings:
+        """Settings of a training whose highest rate is ``lr``, or the share of it that its layers have."""
+        return TrainingSettings(
+            max_steps, lr, self.weight_decay,
+            ema_decay=0.0, patience=PATIENCE, schedule="one-cycle", rates=rates,
+        )  # fmt: skip
 
     def _train(
         self,
+        network: nn.Module,
         rows: LabelledSeries,
         settings: TrainingSettings,
         seed: int,
         phase: str,
-        rates: Mapping[str, float] | None = None,
-    ) -> None:
-        """Train what of ``network_`` requires gradients, with rows held out if wanted."""
+        checkpoint: FitCheckpoint,
+        trainable: Trainable | None = None,
+    ) -> list[dict[str, Any]]:
+        """Train a network in place, with rows held out if wanted; its losses."""
         stop = len(rows) >= ENOUGH_ROWS if self.early_stopping == "auto" else self.early_stopping
         held = (
             hold_out(rows.codes.cpu().numpy(), self.validation_fraction, seed) if stop else np.empty(0, int)
         )
-        window = self.window_ or rows.x.shape[2]
-        multilabel = self.labels_.kind == "multilabel"
-        self.history_ += train_series_network(
-            self.network_,
+        problem = SeriesProblem(
             rows.part(np.setdiff1d(np.arange(len(rows)), held)),
             rows.part(held) if len(held) else None,
-            SeriesTraining(settings, self.batch_size, window, multilabel, phase, rates or {}),
-            seed=seed,
-            callbacks=[*progress_callbacks(self.verbose, phase, settings), *(self.callbacks or ())],
-        )
+            self.batch_size, self.window_ or rows.x.shape[2],
+            LabelLoss(self.labels_.kind == "multilabel"), phase,
+        )  # fmt: skip
+        callbacks = [*progress_callbacks(self.verbose, phase, settings), *(self.callbacks or ())]
+        # a network that exists takes the place of one to be made
+        return train_network(
+            network, {}, problem, settings, seed=seed, device=self.device_, callbacks=callbacks,
+            trainable=trainable, checkpoint=checkpoint,
+        ).history  # fmt: skip
 
     @property
     def n_parameters_(self) -> int:

@@ -1,46 +1,30 @@
-"""Training of classifiers of series through skorch: random crops, one-cycle rates, the best weights.
+"""What classifiers of series are trained on: random crops, held-out windows, the log-loss of labels.
 
-Beside `sktgdp.estimators._training`, which noises rows and keeps a moving average of the weights: the
-statistics of a batch norm belong to the weights that they were taken with, an average of weights has none.
-The falling rate of the one-cycle schedule averages in its stead, and what is kept is one state of the
-network, weights and statistics together.
+`sktgdp.estimators._training` trains them, without its moving average: the statistics of a batch norm belong
+to the weights that they were taken with, an average of weights has none. The falling rate of the one-cycle
+schedule averages in its stead, and what is kept is one state of the network, weights and statistics
+together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from math import isfinite
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler, PassthroughScoring
-from skorch.helper import predefined_split
-from skorch.utils import noop
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from torch.optim.lr_scheduler import OneCycleLR
 
 from sktgdp.estimators._batches import Pool
-from sktgdp.estimators._settings import TrainingSettings
+from sktgdp.estimators._processes import ALONE, Processes
 
-__all__ = [
-    "LabelledSeries",
-    "SeriesTraining",
-    "hold_out",
-    "seeded",
-    "train_series_network",
-    "window_starts",
-    "windows_of",
-]
+__all__ = ["LabelLoss", "LabelledSeries", "SeriesProblem", "hold_out", "window_starts", "windows_of"]
 
 EVALUATION_CHUNK = 256
-PATIENCE = 0.5  # the loss of a one-cycle schedule falls late
-Target = tuple[Tensor, Tensor]  # codes, weights
+UNUSED = torch.empty(0)  # skorch unpacks (X, y); nothing here has a target
 
 
 @dataclass(frozen=True)
@@ -89,7 +73,7 @@ def hold_out(codes: NDArray[np.float32], share: float, seed: int) -> NDArray[np.
     return spare[np.linspace(0, len(spare) - 1, n_held).round().astype(np.intp)]
 
 
-class _Crops(torch.utils.data.Dataset[tuple[Tensor, Target]]):
+class Crops(torch.utils.data.Dataset[tuple[LabelledSeries, Tensor]]):
     """Batches of one skorch epoch: rows by one permutation after another, each cropped at random."""
 
     def __init__(
@@ -108,10 +92,19 @@ class _Crops(torch.utils.data.Dataset[tuple[Tensor, Target]]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Target]]:
+    def __iter__(self) -> Iterator[tuple[LabelledSeries, Tensor]]:
         for _ in range(self.n_steps):
             batch = self.rows.part(next(self.stream).to(self.rows.x.device))
-            yield self._crop(batch.x), (batch.codes, batch.weight)
+            yield replace(batch, x=self._crop(batch.x)), UNUSED
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the random stream and the queue of rows stand."""
+        return {"generator": self.generator.get_state(), "queue": self.stream.queue}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where another object of the same rows stood."""
+        self.generator.set_state(state["generator"])
+        self.stream.queue = state["queue"]
 
     def _crop(self, x: Tensor) -> Tensor:
         spare = x.shape[2] - self.window
@@ -122,7 +115,7 @@ class _Crops(torch.utils.data.Dataset[tuple[Tensor, Target]]):
         return x.gather(2, index.expand(-1, x.shape[1], -1))
 
 
-class _AllWindows(torch.utils.data.Dataset[tuple[Tensor, Target]]):
+class AllWindows(torch.utils.data.Dataset[tuple[LabelledSeries, Tensor]]):
     """Every window of held-out records, always the same."""
 
     def __init__(self, rows: LabelledSeries, window: int) -> None:
@@ -131,142 +124,63 @@ class _AllWindows(torch.utils.data.Dataset[tuple[Tensor, Target]]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Target]]:
+    def __iter__(self) -> Iterator[tuple[LabelledSeries, Tensor]]:
         for start in range(0, len(self.rows), EVALUATION_CHUNK):
             batch = self.rows.part(slice(start, start + EVALUATION_CHUNK))
             x = windows_of(batch.x, self.window)
             codes, weight = (
                 values.repeat_interleave(x.shape[1], 0) for values in (batch.codes, batch.weight)
             )
-            yield x.flatten(0, 1), (codes, weight)
-
-
-class _LogLoss(nn.Module):
-    """Weighted log-loss: of one class a row, or the mean over independent labels."""
-
-    def __init__(self, multilabel: bool) -> None:
-        super().__init__()
-        self.multilabel = multilabel
-
-    def forward(self, logits: Tensor, target: Target) -> Tensor:
-        codes, weight = target
-        if self.multilabel:
-            loss = binary_cross_entropy_with_logits(logits, codes, reduction="none").mean(1)
-        else:
-            loss = cross_entropy(logits, codes, reduction="none")
-        return (weight * loss).mean()
-
-
-class _BatchesNet(NeuralNet):
-    """skorch network whose data sets are their own batches."""
-
-    @property
-    def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        return []
-
-    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        return dataset
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Let torch's random numbers follow ``seed``; afterwards its global states are as before."""
-    devices = [torch.cuda.current_device()] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
+            yield LabelledSeries(x.flatten(0, 1), codes, weight), UNUSED
 
 
 @dataclass(frozen=True)
-class SeriesTraining:
-    """How a network learns labels of series.
+class LabelLoss:
+    """Weighted log-loss: of one class a row, or the mean over independent labels."""
+
+    multilabel: bool
+
+    def __call__(self, module: nn.Module, batch: LabelledSeries) -> dict[str, Tensor]:
+        logits = module(batch.x)
+        if self.multilabel:
+            loss = binary_cross_entropy_with_logits(logits, batch.codes, reduction="none").mean(1)
+        else:
+            loss = cross_entropy(logits, batch.codes, reduction="none")
+        return {"labels": (batch.weight * loss).mean()}
+
+
+@dataclass(frozen=True)
+class SeriesProblem:
+    """Labels of series to be learned; what `sktgdp.estimators._training` trains a network on.
 
     Parameters
     ----------
-    settings : TrainingSettings
-        Steps, highest rate, weight decay and gradient norm.
+    rows, valid : LabelledSeries
+        Training rows and, if any, held-out rows that choose the best weights; on the network's device.
     batch_size, window : int
-    multilabel : bool
-    rates : mapping of str to float
-        Share of the highest rate for the parameters under each name of a submodule; 1 for all others.
+    objective : LabelLoss
     phase : str
         Name of this training in the history.
     """
 
-    settings: TrainingSettings
+    rows: LabelledSeries
+    valid: LabelledSeries | None
     batch_size: int
     window: int
-    multilabel: bool
+    objective: LabelLoss
     phase: str
-    rates: Mapping[str, float] = field(default_factory=dict)
+    term_weights: Mapping[str, float] = field(default_factory=dict)
 
-    def callbacks(self, validated: bool) -> list[Callback]:
-        """Schedule, clipping and losses per epoch."""
-        settings = self.settings
-        peaks = [settings.lr * rate for rate in (*self.rates.values(), 1.0)]
-        n_steps = settings.n_epochs * settings.steps_per_epoch
-        return [
-            PassthroughScoring("train_loss", on_train=True),
-            *([PassthroughScoring("valid_loss")] if validated else []),
-            GradientNormClipping(settings.max_grad_norm),
-            LRScheduler(OneCycleLR, max_lr=peaks, total_steps=n_steps, step_every="batch"),
-        ]
+    def depends_on(self) -> dict[str, Any]:
+        """All of it that the weights depend on, by the name that a user knows it by."""
+        rows, held = self.rows, self.valid
+        crops = [self.batch_size, self.window]
+        return {"rows": rows, "held-out rows": held, "batches": crops, "objective": self.objective}
 
-    def net(self, network: nn.Module, callbacks: Sequence[Callback], **options: Any) -> NeuralNet:
-        """Give the skorch network; it trains ``network`` in place."""
-        groups = [(f"{name}.*", {"lr": self.settings.lr * rate}) for name, rate in self.rates.items()]
-        return _BatchesNet(
-            network,
-            criterion=_LogLoss,
-            criterion__multilabel=self.multilabel,
-            optimizer=torch.optim.AdamW,
-            optimizer__weight_decay=self.settings.weight_decay,
-            optimizer__param_groups=groups,
-            lr=self.settings.lr,
-            max_epochs=self.settings.n_epochs,
-            verbose=0,
-            callbacks=list(callbacks),
-            **options,
-        )
-
-
-def train_series_network(
-    network: nn.Module,
-    rows: LabelledSeries,
-    valid: LabelledSeries | None,
-    training: SeriesTraining,
-    *,
-    seed: int,
-    callbacks: Sequence[Callback] = (),
-) -> list[dict[str, Any]]:
-    """Train a network in place on what of it requires gradients; its losses by epoch.
-
-    Parameters
-    ----------
-    network : nn.Module
-        (batch, channels, length) -> (batch, n_labels) logits.
-    rows, valid : LabelledSeries
-        Training rows and, if any, held-out rows that choose the best weights; on the network's device.
-    seed : int
-        Decides batches, crops and dropout; torch's global random state is left as it was.
-    """
-    settings, device = training.settings, rows.x.device
-    generator = torch.Generator().manual_seed(seed)
-    crops = _Crops(rows, training.batch_size, training.window, settings.steps_per_epoch, generator)
-    own, split = training.callbacks(valid is not None), None
-    if valid is not None:
-        split = predefined_split(_AllWindows(valid, training.window))
-        patience = max(1, round(PATIENCE * settings.n_epochs))
-        callbacks = [*callbacks, EarlyStopping(patience=patience, threshold=0.0, sink=noop, load_best=True)]
-    with seeded(seed, device):
-        net = training.net(network, [*own, *callbacks], device=device, train_split=split)
-        net.initialize().partial_fit(crops)
-    last = net.history[-1]["train_loss"]
-    if not isfinite(last):
-        raise FloatingPointError(f"Training diverged: the last loss is {last}. Lower `lr`.")
-    names = ("train_loss", "valid_loss")
-    return [
-        {"phase": training.phase, "step": epoch["epoch"] * settings.steps_per_epoch}
-        | {name: float(epoch[name]) for name in names if name in epoch}
-        for epoch in net.history
-    ]
+    def datasets(
+        self, n_steps: int, seed: int, device: torch.device, processes: Processes = ALONE
+    ) -> tuple[Crops, AllWindows | None]:
+        """Random crops of one epoch, and every window of the held-out rows."""
+        generator = torch.Generator().manual_seed(seed)
+        valid = None if self.valid is None else AllWindows(self.valid, self.window)
+        return Crops(self.rows, self.batch_size, self.window, n_steps, generator), valid

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 __all__ = ["TrainingSettings"]
 
@@ -17,7 +18,7 @@ class TrainingSettings:
     max_steps : int
         Gradient steps.
     lr, weight_decay : float
-        Of AdamW; the rate warms up over 5 % of the steps and decays by a cosine to zero.
+        Of AdamW.
     max_grad_norm : float
         Gradients are scaled down to this norm.
     ema_decay : float
@@ -28,6 +29,10 @@ class TrainingSettings:
         Whether the network goes through `torch.compile`, where there is a compiler.
     precision : {"fp32", "bf16"}
         Of the products in a step; weights, their average and the optimiser stay in single precision.
+    schedule : {"cosine", "one-cycle"}
+        Of the rate: a warm-up over 5 % of the steps and a cosine to zero, or torch's one cycle.
+    rates : mapping of str to float
+        Share of ``lr`` for the parameters under each name of a submodule; 1 for all others.
     """
 
     max_steps: int = 2500
@@ -38,6 +43,8 @@ class TrainingSettings:
     patience: float = 0.4
     compile: bool = False
     precision: str = "fp32"
+    schedule: str = "cosine"
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -50,7 +57,7 @@ class TrainingSettings:
         return math.ceil(self.max_steps / self.steps_per_epoch)
 
     def rate(self, step: int) -> float:
-        """Learning rate at a step, as a share of ``lr``."""
+        """Rate of the cosine schedule at a step, as a share of ``lr``."""
         warm_up = max(1, self.max_steps // 20)
         if step < warm_up:
             return (step + 1) / warm_up

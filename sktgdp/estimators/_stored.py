@@ -38,8 +38,9 @@ from sktgdp.estimators._support import Support
 from sktgdp.estimators.augmentation import AugmentedClassifier, GenerativeSampler
 from sktgdp.estimators.density_ratio import DomainClassifier
 from sktgdp.estimators.diffusion import DiffusionGenerator
+from sktgdp.estimators.fine_tuned_series import FineTunedSeriesClassifier
 from sktgdp.estimators.fine_tuning import FineTunedDiffusionGenerator
-from sktgdp.estimators.series_classifier import FineTunedSeriesClassifier, SeriesClassifier
+from sktgdp.estimators.series_classifier import SeriesClassifier
 from sktgdp.estimators.tgdp import TGDPGenerator
 from sktgdp.process import VPProcess
 

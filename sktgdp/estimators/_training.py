@@ -11,7 +11,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from skorch.callbacks import Callback
@@ -21,15 +21,15 @@ from torch import nn
 from sktgdp.estimators._architecture import remember_architecture
 from sktgdp.estimators._batches import NoisedRows, Pool, PoolBatches
 from sktgdp.estimators._checkpoint import Checkpointing, FitCheckpoint, TrainingFile
-from sktgdp.estimators._devices import can_compile, has_fused_optimizer
+from sktgdp.estimators._devices import can_compile, has_fused_optimizer, seeded
 from sktgdp.estimators._divergence import ENOUGH_STEPS, DivergenceGuard, warn_if_idle
 from sktgdp.estimators._interruption import TrainingInterrupted, noting_interrupts
 from sktgdp.estimators._net import (
+    SCHEDULES,
     EpochSummary,
     Objective,
     ObjectiveCriterion,
     ObjectiveNet,
-    Schedule,
     Trainable,
 )
 from sktgdp.estimators._objectives import Denoising
@@ -54,6 +54,30 @@ class TrainedNetwork:
     n_parameters: int = 0
 
 
+class Problem(Protocol):
+    """What a network is trained on and for, as the training sees it."""
+
+    @property
+    def objective(self) -> Objective:
+        """The loss of a batch, by terms."""
+
+    @property
+    def phase(self) -> str:
+        """Name of the training in the history."""
+
+    @property
+    def term_weights(self) -> Mapping[str, float]:
+        """Weights of the terms."""
+
+    def depends_on(self) -> dict[str, Any]:
+        """All of it that the weights depend on, by the name that a user knows it by."""
+
+    def datasets(
+        self, n_steps: int, seed: int, device: torch.device, processes: Processes = ALONE
+    ) -> tuple[Any, Any]:
+        """Batches of one epoch, whose state can be kept, and those of held-out rows or None."""
+
+
 @dataclass(frozen=True)
 class TrainingProblem:
     """What a network is trained on and for.
@@ -76,6 +100,11 @@ class TrainingProblem:
     phase: str
     valid_pools: Mapping[str, Pool] | None = None
     term_weights: Mapping[str, float] = field(default_factory=dict)
+
+    def depends_on(self) -> dict[str, Any]:
+        """All of it that the weights depend on, by the name that a user knows it by."""
+        objective = [self.objective, self.process, self.term_weights]
+        return {"rows": self.pools, "held-out rows": self.valid_pools, "objective": objective}
 
     def some_rows(self, seed: int, device: torch.device) -> NoisedRows:
         """Noised training rows, a few hundred at most."""
@@ -105,10 +134,11 @@ class TrainingProblem:
 def _make_net(
     module: Callable[..., nn.Module],
     module_params: Mapping[str, Any],
-    problem: TrainingProblem,
+    problem: Problem,
     settings: TrainingSettings,
     **options: Any,
 ) -> ObjectiveNet:
+    groups = [(f"{name}.*", {"lr": settings.lr * share}) for name, share in settings.rates.items()]
     return ObjectiveNet(
         module,
         criterion=ObjectiveCriterion,
@@ -116,6 +146,7 @@ def _make_net(
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=settings.weight_decay,
         optimizer__fused=has_fused_optimizer(options["device"]),
+        optimizer__param_groups=groups,
         lr=settings.lr,
         max_epochs=settings.n_epochs,
         verbose=0,
@@ -131,7 +162,7 @@ def _make_net(
 def train_network(
     module: Callable[..., nn.Module],
     module_params: Mapping[str, Any],
-    problem: TrainingProblem,
+    problem: Problem,
     settings: TrainingSettings,
     *,
     seed: int,
@@ -147,6 +178,7 @@ def train_network(
     Parameters
     ----------
     module, module_params : class or function, and its arguments
+        Or a network and none: it is trained in place.
     seed : int
         Decides the initial weights and all batches.
     callbacks : sequence of skorch callbacks
@@ -164,8 +196,7 @@ def train_network(
     """
     training = _Training(module, module_params, problem, settings, seed, device, start, trainable, processes)
     file = None if checkpoint is None else checkpoint.training(problem.phase, training.depends_on)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed, device):
         return training.recall(file.result) if file and file.result else training.run(callbacks, file)
 
 
@@ -175,7 +206,7 @@ class _Training:
 
     module: Callable[..., nn.Module]
     module_params: Mapping[str, Any]
-    problem: TrainingProblem
+    problem: Problem
     settings: TrainingSettings
     seed: int
     device: torch.device
@@ -185,11 +216,8 @@ class _Training:
 
     def depends_on(self) -> dict[str, Any]:
         """All that the weights depend on, by the name that a user knows it by."""
-        problem = self.problem
         return {
-            "rows": problem.pools,
-            "held-out rows": problem.valid_pools,
-            "objective": [problem.objective, problem.process, problem.term_weights],
+            **self.problem.depends_on(),
             "network": [self.module, self.module_params, self.trainable],
             "first weights": self.start,
             "settings": self.settings,
@@ -199,14 +227,15 @@ class _Training:
 
     def recall(self, result: Mapping[str, Any]) -> TrainedNetwork:
         """What the training gave before."""
-        module = self.module(**self.module_params)
+        module = self.module if isinstance(self.module, nn.Module) else self.module(**self.module_params)
         module.load_state_dict(result["module"])
         return TrainedNetwork(**{**result, "module": self._finished(module.to(self.device))})
 
     def run(self, callbacks: Sequence[Callback], file: TrainingFile | None) -> TrainedNetwork:
         """Train, or go on with what the file holds."""
         guard = DivergenceGuard(self.problem.phase, self.settings.max_steps)
-        schedule, summary = Schedule(self.settings, guard), EpochSummary(self.settings)
+        schedule = SCHEDULES[self.settings.schedule](self.settings, guard)
+        summary = EpochSummary(self.settings)
         own = {"schedule": schedule, "guard": guard, "summary": summary}
         steps, processes = self.settings.steps_per_epoch, self.processes
         data, valid = self.problem.datasets(steps, self.seed, self.device, processes)
@@ -232,9 +261,7 @@ class _Training:
             where = f"{self.problem.phase!r}, step {schedule.step_} of {self.settings.max_steps}"
             raise TrainingInterrupted(trained, where, file is not None)
         guard.report()
-        if isinstance(self.problem.objective, Denoising) and self.settings.max_steps >= ENOUGH_STEPS:
-            rows = self.problem.some_rows(self.seed, self.device)
-            warn_if_idle(trained.module, rows, self.problem.process, self.problem.phase)
+        self._check_idle(trained.module)
         if file is not None:
             file.write({**vars(trained), "module": trained.module.state_dict()}, finished=True)
         return trained
@@ -245,9 +272,18 @@ class _Training:
         rows = [_history_row(epoch, self.problem.phase, self.settings.steps_per_epoch) for epoch in epochs]
         return TrainedNetwork(self._finished(net.module_), rows, best_loss, n_trained)
 
+    def _check_idle(self, module: nn.Module) -> None:
+        problem = self.problem
+        if self.settings.max_steps < ENOUGH_STEPS or not isinstance(problem, TrainingProblem):
+            return
+        if isinstance(problem.objective, Denoising):
+            rows = problem.some_rows(self.seed, self.device)
+            warn_if_idle(module, rows, problem.process, problem.phase)
+
     def _finished(self, module: nn.Module) -> nn.Module:
         module._compiled_call_impl = None  # samples come in batches of other sizes
-        remember_architecture(module, self.module, **self.module_params)
+        if module is not self.module:
+            remember_architecture(module, self.module, **self.module_params)
         return module.eval().requires_grad_(False)
 
 

@@ -43,6 +43,7 @@ from sktgdp.estimators._persistence import Persistent
 from sktgdp.estimators._settings import TrainingSettings
 from sktgdp.estimators._training import TrainingProblem, train_network
 from sktgdp.estimators._units import fit_units, to_units
+from sktgdp.estimators.series_classifier import SeriesClassifier
 from sktgdp.process import VPProcess
 
 __all__ = ["DomainClassifier", "effective_sample_size", "folds"]
@@ -201,7 +202,7 @@ class DomainClassifier(Persistent, BaseEstimator):
             With it ``X_src`` and ``y_src`` are the stacked rows of both domains: >= 0 source, < 0 target.
         checkpoint : path, optional
             Folder from which a fit that was killed goes on; see `DiffusionGenerator.fit`. It keeps the
-            default networks; a classifier of your own is fitted again.
+            default networks and those of a `SeriesClassifier`; another classifier is fitted again.
 
         Returns
         -------
@@ -245,10 +246,11 @@ class DomainClassifier(Persistent, BaseEstimator):
         for k, (held_source, held_target) in enumerate(parts):
             train = source.without(held_source), target.without(held_target)
             held = source.at(held_source), target.at(held_target)
+            kept = checkpoint.part(f"fold {k + 1}")
             self.classifiers_.append(
-                self._fit_network(train, held, seed + k, checkpoint.part(f"fold {k + 1}"))
+                self._fit_network(train, held, seed + k, kept)
                 if self.classifier is None
-                else self._fit_classifier(train, seed + k)
+                else self._fit_classifier(train, seed + k, kept)
             )
             out_source[held_source], out_target[held_target] = (self._logit(k, rows) for rows in held)
         self.temperature_, self.offset_ = _calibrate(out_source, out_target, self.classifier is not None)
@@ -276,13 +278,14 @@ class DomainClassifier(Persistent, BaseEstimator):
             network, module_params, problem, settings, seed=seed, device=device, checkpoint=checkpoint
         ).module
 
-    def _fit_classifier(self, train: Domains, seed: int) -> Any:
+    def _fit_classifier(self, train: Domains, seed: int, checkpoint: FitCheckpoint) -> Any:
         model = clone(self.classifier)
         for name, value in model.get_params().items():
             if name.split("__")[-1] == "random_state" and value is None:
                 model.set_params(**{name: seed % 2**31})
         rows = [part.x for part in train]
-        return model.fit(np.vstack(rows), np.repeat([0, 1], [len(part) for part in rows]))
+        kept = {"checkpoint": checkpoint} if isinstance(model, SeriesClassifier) else {}
+        return model.fit(np.vstack(rows), np.repeat([0, 1], [len(part) for part in rows]), **kept)
 
     def _logit(self, k: int, features: _Features) -> Floats:
         """Logit of one fold's classifier."""

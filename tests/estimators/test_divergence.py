@@ -12,10 +12,10 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
-from small_models import TINY_RATIO, Shift, tiny_tgdp
+from small_models import TINY_RATIO, TINY_SERIES, Shift, TinyXResNet, tiny_tgdp
 from torch import Tensor, nn
 
-from sktgdp import DiffusionGenerator, DomainClassifier, TGDPGenerator
+from sktgdp import DiffusionGenerator, DomainClassifier, SeriesClassifier, TGDPGenerator
 from sktgdp.estimators._batches import Batch, Pool
 from sktgdp.estimators._divergence import MAX_BAD_STEPS, MAX_RESTORES, faulty_terms
 from sktgdp.estimators._settings import TrainingSettings
@@ -99,6 +99,50 @@ def test_gives_up_with_the_last_good_weights() -> None:
 def test_never_finite_is_an_error() -> None:
     with pytest.raises(FloatingPointError, match=r"diverged in the phase 'guidance'.*by cycle .*Lower `lr`"):
         train(BadFrom(0, math.inf))
+
+
+# Classifiers of series ---------------------------------------------------------------------------------
+SERIES, CLASSES = np.random.default_rng(0).normal(size=(24, 1, 16)), np.arange(24) % 2
+N_STEPS = 400
+
+
+class FaultyXResNet(TinyXResNet):
+    """From one training step to another its input, and so every batch norm, is not finite."""
+
+    faulty = range(0)
+
+    def __init__(self, n_channels: int, n_outputs: int) -> None:
+        super().__init__(n_channels, n_outputs)
+        self.calls = itertools.count()
+
+    def forward(self, x: Tensor) -> Tensor:
+        bad = self.training and next(self.calls) in self.faulty
+        return super().forward(x * math.nan if bad else x)
+
+
+def classifier(faulty: range, monkeypatch: pytest.MonkeyPatch) -> SeriesClassifier:
+    monkeypatch.setattr(FaultyXResNet, "faulty", faulty)
+    params = {**TINY_SERIES, "module": FaultyXResNet, "max_steps": N_STEPS, "batch_size": 4}
+    return SeriesClassifier(**params).fit(SERIES, CLASSES)
+
+
+def test_classifier_skips_bad_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = classifier(range(110, 115), monkeypatch)
+    assert sum(row["skipped_steps"] for row in model.history_) == 5
+    assert all(bool(value.isfinite().all()) for value in model.network_.state_dict().values())
+    assert np.isfinite(model.predict_proba(SERIES)).all()
+
+
+@pytest.mark.parametrize(("last", "end"), [(135, "went well"), (N_STEPS, "stopped")])
+def test_classifier_goes_back_and_names_the_loss(
+    last: int, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.warns(ConvergenceWarning, match=rf"'classifier': 20 steps in a row.*by labels .*{end}"):
+        model = classifier(range(110, last), monkeypatch)
+    assert model.history_[-1]["restores"] == (1 if end == "went well" else MAX_RESTORES)
+    assert np.isfinite(model.predict_proba(SERIES)).all()
 
 
 # Networks that learn nothing ---------------------------------------------------------------------------

@@ -15,9 +15,15 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from skorch import NeuralNet
 from skorch.callbacks import Callback
-from small_models import TINY_NETWORK, tiny_tgdp
+from small_models import TINY_NETWORK, TINY_SERIES, tiny_tgdp
 
-from sktgdp import DiffusionGenerator, FineTunedDiffusionGenerator
+from sktgdp import (
+    DiffusionGenerator,
+    DomainClassifier,
+    FineTunedDiffusionGenerator,
+    FineTunedSeriesClassifier,
+    SeriesClassifier,
+)
 
 X_SRC, X_TGT = np.random.default_rng(0).normal(size=(2, 40, 2))
 X_TGT = X_TGT[:20] + 0.5
@@ -131,6 +137,69 @@ def test_interrupted_before_the_guidance(phase: str) -> None:
         model.fit(X_SRC, None, X_TGT)
     with pytest.raises(NotFittedError):
         model.sample(2)
+
+
+# Classifiers of series --------------------------------------------------------------------------------
+CLASSES = np.arange(40) % 2
+SERIES = np.random.default_rng(1).normal(size=(40, 1, 16)) + CLASSES[:, None, None]
+SHORT_SERIES = {**TINY_SERIES, "max_steps": 40, "batch_size": 16}
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_interrupted_classifier_is_usable_and_goes_on(tmp_path: Path, early_stopping: bool) -> None:
+    params = {**SHORT_SERIES, "early_stopping": early_stopping}
+    whole = SeriesClassifier(**params).fit(SERIES, CLASSES)
+    model = SeriesClassifier(**params, callbacks=[CtrlC(1)])
+    with pytest.warns(
+        ConvergenceWarning, match=r"in the phase 'classifier', step 7 of 40; the model"
+    ) as found:
+        model.fit(SERIES, CLASSES, checkpoint=tmp_path / "fit")
+    assert found[0].filename == __file__
+    assert [row["step"] for row in model.history_] == [2, 4, 6]
+    assert np.isfinite(model.predict_proba(SERIES)).all()
+    resumed = SeriesClassifier(**params).fit(SERIES, CLASSES, checkpoint=tmp_path / "fit")
+    assert torch.equal(weights(resumed), weights(whole))
+    assert not torch.equal(weights(resumed), weights(model))
+    assert resumed.history_ == whole.history_
+
+
+def test_classifier_that_learned_nothing_is_none() -> None:
+    model = SeriesClassifier(**SHORT_SERIES, callbacks=[CtrlC(1, step=1)])
+    with pytest.raises(KeyboardInterrupt, match=r"'classifier', step 1 of 40.*checkpoint="):
+        model.fit(SERIES, CLASSES)
+    with pytest.raises(NotFittedError):
+        model.predict(SERIES)
+
+
+@pytest.mark.parametrize(
+    ("training", "step", "phase", "epochs"),
+    [(1, 3, "new head", (2, 0)), (2, 1, "fine-tuning", (4, 0)), (2, 3, "fine-tuning", (4, 1))],
+)
+def test_interrupted_fine_tuning_of_a_classifier(
+    training: int, step: int, phase: str, epochs: tuple[int, int]
+) -> None:
+    """The head alone is a model, too, and what comes after it is left out."""
+    source = FrozenEstimator(SeriesClassifier(**SHORT_SERIES).fit(SERIES, CLASSES))
+    model = FineTunedSeriesClassifier(
+        source, head_steps=4, max_steps=40, random_state=0, callbacks=[CtrlC(training, step)]
+    )
+    with pytest.warns(ConvergenceWarning, match=f"in the phase '{phase}', step {step} of"):
+        model.fit(None, None, SERIES[:20], np.arange(20) % 3)
+    phases = [row["phase"] for row in model.history_]
+    assert phases == ["new head"] * epochs[0] + ["fine-tuning"] * epochs[1]
+    assert model.predict_proba(SERIES).shape == (40, 3)
+
+
+def test_interrupted_source_classifier_ends_the_fit() -> None:
+    """A classifier that is a part of another fit cannot stand for it."""
+    source = SeriesClassifier(**SHORT_SERIES, callbacks=[CtrlC(1)])
+    tuned = FineTunedSeriesClassifier(source, head_steps=2, max_steps=2)
+    ratio = DomainClassifier(source.set_params(n_channels=1), n_folds=2)
+    for model, y in ((tuned, CLASSES), (ratio, None)):
+        with pytest.raises(KeyboardInterrupt, match="interrupted in the phase 'classifier', step 7"):
+            model.fit(SERIES, y, SERIES, y)
+        with pytest.raises(NotFittedError):
+            model.predict_proba(SERIES)
 
 
 # Warm start -------------------------------------------------------------------------------------------

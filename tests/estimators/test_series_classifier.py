@@ -12,11 +12,12 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
+from skorch.callbacks import Callback
 from small_models import Floats, TinyXResNet
 from torch import Tensor, nn
 
 from sktgdp import DomainClassifier, FineTunedSeriesClassifier, SeriesClassifier
-from sktgdp.estimators._series_training import LabelledSeries, _Crops, hold_out, window_starts, windows_of
+from sktgdp.estimators._series_training import Crops, LabelledSeries, hold_out, window_starts, windows_of
 from sktgdp.metrics import fid_score
 from sktgdp.nets import XResNet1d, xresnet1d_small
 
@@ -153,6 +154,34 @@ def test_rates_by_layer(short: SeriesClassifier) -> None:
     assert moved(0.1) == {"stem": True, "stages": True, "head": True}
 
 
+class Rates(Callback):
+    """Write down the rate and the momentum of every group at every step."""
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        self.seen: list[list[float]] = []
+
+    def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+        if training:
+            self.seen.append([x for g in net.optimizer_.param_groups for x in (g["lr"], g["betas"][0])])
+
+
+def test_rates_are_those_of_one_cycle(short: SeriesClassifier) -> None:
+    """Step by step as torch's own schedule of three groups of weights."""
+    rates = Rates()
+    FineTunedSeriesClassifier(
+        FrozenEstimator(short), head_steps=2, max_steps=40, random_state=0, callbacks=[rates]
+    ).fit(None, None, *waves(12, 1))
+    peaks = [1e-5, 1e-4, 1e-3]
+    optimizer = torch.optim.AdamW([{"params": [nn.Parameter(torch.zeros(1))], "lr": lr} for lr in peaks])
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=40)
+    for seen in rates.seen:
+        expected = [x for g in optimizer.param_groups for x in (g["lr"], g["betas"][0])]
+        np.testing.assert_allclose(seen, expected, rtol=1e-9)
+        optimizer.step()
+        cycle.step()
+    assert len(rates.seen) == 40
+
+
 def test_target_labels_of_another_kind() -> None:
     tuned = FineTunedSeriesClassifier(
         SeriesClassifier(**SHORT), head_steps=2, max_steps=2, random_state=0, batch_size=8
@@ -240,12 +269,13 @@ def test_crops_are_pieces_of_their_rows() -> None:
     x = torch.arange(120.0).reshape(4, 2, 15)
     rows = LabelledSeries(x, torch.eye(4), torch.ones(4))
     starts: set[float] = set()
-    for crop, (codes, _) in _Crops(rows, 3, 5, 40, torch.Generator().manual_seed(0)):
+    for batch, _ in Crops(rows, 3, 5, 40, torch.Generator().manual_seed(0)):
+        crop = batch.x
         assert crop.shape == (3, 2, 5)
         first = crop[:, :1, :1]
         expected = first + torch.arange(5.0) + torch.tensor([0.0, 15.0])[:, None]
         assert torch.equal(crop, expected)
-        assert torch.equal(codes.argmax(1), (first.flatten() // 30).long())
+        assert torch.equal(batch.codes.argmax(1), (first.flatten() // 30).long())
         starts |= set((first.flatten() % 30).tolist())
     assert starts == set(range(11))
 
@@ -353,5 +383,5 @@ class _Diverging(XResNet1d):
 
 
 def test_divergence_is_an_error() -> None:
-    with pytest.raises(FloatingPointError, match="Training diverged"):
+    with pytest.raises(FloatingPointError, match=r"diverged in the phase 'classifier'.*Lower `lr`"):
         SeriesClassifier(partial(_Diverging, layers=(1,), widths=(4,)), max_steps=2).fit(X, Y)
