@@ -45,7 +45,7 @@ def report_tables(
     except (TypeError, ValueError) as error:
         raise UserError(named(str(error), {k: str(v) for k, v in files.items() if v is not None})) from error
     if not quiet:
-        typer.echo(str(report).replace("Give holdout= ", "Give --holdout "))
+        typer.echo(str(report))
     if output is not None:
         with in_place(output) as partial:
             report.to_html(partial)

@@ -74,7 +74,7 @@ def utility(samples: Samples, classifier: Any) -> Section:
     real, judged, synthetic = samples.features
     Y_real, Y_judged, Y_synthetic = _indicators(label_columns(samples))
     both = ~(Y_judged.all(axis=0) | ~Y_judged.any(axis=0))
-    question = "Does a classifier trained on them do well on real rows?"
+    question = "Do they serve to train a classifier?"
     if not both.any():
         return Section("Utility", question, [], ["The judging rows hold one class only: nothing to learn."])
     tests = [(np.arange(len(real)), np.arange(len(judged)))]
