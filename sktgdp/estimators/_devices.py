@@ -9,7 +9,15 @@ from functools import cache
 import torch
 from torch import Tensor
 
-__all__ = ["available_devices", "can_compile", "has_fused_optimizer", "resolve_device", "rows_for", "seeded"]
+__all__ = [
+    "available_devices",
+    "can_compile",
+    "has_fused_optimizer",
+    "resolve_device",
+    "rows_for",
+    "same_device",
+    "seeded",
+]
 
 # Of the free memory of a GPU, what rows may fill; the rest is for the network and its gradients.
 ROWS_SHARE = 0.5
@@ -43,6 +51,11 @@ def resolve_device(device: str) -> torch.device:
         there = ", ".join(map(repr, available_devices()))
         raise ValueError(f"device={device!r} is not there; this machine has {there}. Give one, or 'auto'.")
     return found
+
+
+def same_device(one: torch.device, other: torch.device) -> bool:
+    """Whether two names may mean one device; a kind without a number fits any number."""
+    return one.type == other.type and (None in (one.index, other.index) or one.index == other.index)
 
 
 @contextmanager

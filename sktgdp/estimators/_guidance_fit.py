@@ -72,7 +72,9 @@ def fit_ratio(
     """Fit the domain classifier that a `TGDPGenerator` asks for, or read it from its memory."""
     given = generator.domain_classifier
     own = isinstance(given, DomainClassifier)
-    classifier = clone(given) if own else DomainClassifier(given, device=generator.device)
+    classifier = clone(given) if own else DomainClassifier(given)
+    if classifier.device == "auto":
+        classifier.set_params(device=str(generator.device_))
     if classifier.random_state is None:
         classifier.set_params(random_state=seed)
     y_source, y_target = (

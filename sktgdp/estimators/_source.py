@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -13,6 +15,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 
 from sktgdp.estimators._adoption import adopt
 from sktgdp.estimators._checkpoint import FitCheckpoint
+from sktgdp.estimators._devices import resolve_device, same_device
 from sktgdp.estimators._domains import Domains, Floats, check_domains, check_rows
 from sktgdp.estimators._labels import check_labels
 from sktgdp.estimators._units import fit_units, to_units
@@ -41,7 +44,7 @@ def prepare_source(
     ----------
     source_model : DiffusionGenerator, FrozenEstimator of a fitted one, or None
         Unfitted models are cloned and fitted on the source rows; frozen ones are used as they are. A clone
-        without a seed or a memory of its own takes those given here.
+        without a seed, a memory or a device of its own takes those given here.
     domains : Domains
         Without source rows they are drawn from the frozen model (source-free transfer).
     seed : int
@@ -55,7 +58,7 @@ def prepare_source(
     model, domains, trained
         ``trained`` tells whether the model was fitted here.
     """
-    frozen = frozen_model(source_model)
+    frozen = frozen_model(source_model, shared["device"])
     domains = _with_source_rows(frozen, domains, seed)
     source, _, target, _ = check_domains(domains)
     if frozen is not None:
@@ -64,7 +67,8 @@ def prepare_source(
     # what is wrong with a column of the target is to be said before the source is trained
     transformer, _ = fit_units(model.transformer, source, "X_src")
     to_units(transformer, target, "X_tgt")
-    return model.fit(domains.X_src, domains.y_src, checkpoint=checkpoint), domains, True
+    model.fit(domains.X_src, domains.y_src, checkpoint=checkpoint)
+    return on_device(model, shared["device"]), domains, True
 
 
 def _with_source_rows(frozen: DiffusionGenerator | None, domains: Domains, seed: int) -> Domains:
@@ -81,18 +85,40 @@ def _with_source_rows(frozen: DiffusionGenerator | None, domains: Domains, seed:
 
 
 def unfitted_source(source_model: Any, seed: int, **shared: Any) -> DiffusionGenerator:
-    """A source model to be fitted: the default one, or a clone with what it lacks of seed and memory."""
-    model = DiffusionGenerator(**shared) if source_model is None else clone(source_model)
-    inherited = {"random_state": seed, "memory": shared.get("memory")}
+    """A source model to be fitted: the default one, or a clone with what it lacks of seed, memory, device."""
+    resolve_device(shared["device"])  # one that is not there is refused before the training
+    if source_model is None:
+        return DiffusionGenerator(**shared, random_state=seed)
+    model = clone(source_model)
+    inherited = {"random_state": seed, "memory": shared["memory"], "device": shared["device"]}
+    lacks = {"random_state": None, "memory": None, "device": "auto"}
     params = model.get_params(deep=False)
-    return model.set_params(**{name: value for name, value in inherited.items() if params[name] is None})
+    return model.set_params(
+        **{name: value for name, value in inherited.items() if params[name] == lacks[name]}
+    )
 
 
-def frozen_model(source_model: Any) -> DiffusionGenerator | None:
-    """Check the parameter ``source_model``; the model inside if it is frozen, else None."""
+def on_device(model: DiffusionGenerator, device: str) -> DiffusionGenerator:
+    """The model itself where it lies on the device or the device is "auto", else a copy of it there."""
+    if device == "auto" or same_device(model.device_, resolve_device(device)):
+        return model
+    return moved(model, resolve_device(device))
+
+
+def moved(model: DiffusionGenerator, device: torch.device) -> DiffusionGenerator:
+    """A copy of a fitted model whose network lies on another device."""
+    there = copy.copy(model)
+    there.network_, there.device_ = copy.deepcopy(model.network_).to(device), device
+    return there
+
+
+def frozen_model(source_model: Any, device: str) -> DiffusionGenerator | None:
+    """Check the parameter ``source_model``; the model inside if it is frozen, on the device, else None."""
+    if source_model is None:
+        return None
     frozen = isinstance(source_model, FrozenEstimator)
     model = source_model.estimator if frozen else source_model
-    if model is not None and not isinstance(model, DiffusionGenerator):
+    if not isinstance(model, DiffusionGenerator):
         raise TypeError(
             "source_model must be None, a DiffusionGenerator, or FrozenEstimator(fitted DiffusionGenerator); "
             f"got {type(model).__name__}."
@@ -100,7 +126,7 @@ def frozen_model(source_model: Any) -> DiffusionGenerator | None:
     if not frozen:
         return None
     check_is_fitted(model)
-    return model
+    return on_device(model, device)
 
 
 def adopt_source(
@@ -122,11 +148,10 @@ def source_alone(
         raise ValueError("X_tgt is None. Give target rows, or stacked rows and their sample_domain.")
     check_rows(X, "X_src", min_rows=2)
     validate_data(target, X, skip_check_array=True)
-    frozen = frozen_model(target.source_model)
-    source = frozen
+    source = frozen_model(target.source_model, shared["device"])
     if source is None:
         model = unfitted_source(target.source_model, seed, **shared)
-        source = model.fit(X, y, checkpoint=checkpoint)
+        source = on_device(model.fit(X, y, checkpoint=checkpoint), shared["device"])
     warnings.warn(
         f"{kind}.fit got no target rows, so it samples the source. Give X_tgt, or stacked rows with "
         "sample_domain, where negative numbers mark the target.",

@@ -156,7 +156,8 @@ class DiffusionGenerator(NetworkGenerator):
         Delete the folder after changing the code of a ``module`` of your own.
     device : str, default="auto"
         A torch device, such as "cpu", "cuda:1" or "mps"; "auto" is CUDA, then MPS, then the CPU. One that
-        is not there is refused, and those that are get listed.
+        is not there is refused, and those that are get listed. Estimators with a ``source_model``: it moves
+        there, and is trained there unless it names a device of its own; "auto" is where the model lies.
     compile : bool, default=False
         Train through `torch.compile`, which pays for long trainings of large networks. Where there is no
         compiler a warning says so and the training goes on without.

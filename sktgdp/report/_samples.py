@@ -117,8 +117,8 @@ def _notes(parts: dict[str, Rows | None]) -> list[str]:
     if parts["held-out"] is None:
         notes.append(
             "No held-out rows were given: the synthetic rows are judged by rows that the generator may have "
-            "been trained on, so that copies look as good as new rows. For a fair report give real rows that it never "
-            "saw (holdout=, on the command line --holdout)."
+            "been trained on, so that copies look as good as new rows. For a fair report give real rows that "
+            "it never saw (holdout=, on the command line --holdout)."
         )
     return notes
 

@@ -7,16 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from small_models import TINY_NETWORK, tiny_tgdp
 
-from sktgdp import DiffusionGenerator
+from sktgdp import DiffusionGenerator, FineTunedDiffusionGenerator
 from sktgdp.estimators._devices import (
     available_devices,
     can_compile,
     has_fused_optimizer,
     resolve_device,
     rows_for,
+    same_device,
 )
+from sktgdp.estimators._source import moved, on_device
 
 CPU = torch.device("cpu")
 X = np.random.default_rng(0).normal(size=(60, 2))
@@ -50,6 +53,53 @@ def test_devices_that_are_not_there(device: str) -> None:
 def test_no_gpu() -> None:
     with pytest.raises(ValueError, match="device='cuda' is not there"):
         tiny_tgdp(device="cuda").fit(X, None, X[:9])
+
+
+# A source model of the user's own ------------------------------------------------------------------
+TRANSFERS = [tiny_tgdp(source_model=tiny()), FineTunedDiffusionGenerator(tiny(), max_steps=2)]
+
+
+@pytest.mark.parametrize("model", TRANSFERS, ids=lambda model: type(model).__name__)
+def test_the_device_reaches_a_source_model(model: Any) -> None:
+    """It is trained where its owner lies, or refused where that is not there."""
+    with pytest.raises(ValueError, match="device='cuda:77' is not there"):
+        clone(model).set_params(device="cuda:77").fit(X, None, X[:9])
+    fitted = clone(model).set_params(device="cpu").fit(X, None, X[:9])
+    assert fitted.source_model.device == "auto"
+    assert fitted.source_model_.device == "cpu"
+    assert fitted.device_ == fitted.source_model_.device_ == CPU
+
+
+def test_a_device_of_its_own_is_the_source_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is trained there and moved afterwards; the classifier lies beside the generator."""
+    trained, train = [], DiffusionGenerator.fit
+
+    def fit(model: DiffusionGenerator, *args: Any, **options: Any) -> DiffusionGenerator:
+        trained.append(model.device)
+        return train(model, *args, **options)
+
+    monkeypatch.setattr(DiffusionGenerator, "fit", fit)
+    fitted = tiny_tgdp(source_model=tiny(device="cpu:0"), device="cpu").fit(X, None, X[:9])
+    assert trained == ["cpu:0"]
+    assert fitted.device_.type == "cpu"
+    assert fitted.domain_classifier_.device == str(fitted.device_)
+
+
+def test_a_model_is_copied_to_another_device() -> None:
+    """The user's own stays where it is."""
+    model, there = tiny().fit(X), torch.device("meta")  # a device of every machine
+    assert on_device(model, "auto") is on_device(model, "cpu") is on_device(model, "cpu:0") is model
+    copied = moved(model, there)
+    assert copied.device_ == there
+    assert {p.device for p in copied.network_.parameters()} == {there}
+    assert {p.device for p in model.network_.parameters()} == {model.device_} == {CPU}
+
+
+def test_names_of_one_device() -> None:
+    names = {name: torch.device(name) for name in ("cpu", "cuda", "cuda:0", "cuda:1")}
+    assert same_device(names["cuda"], names["cuda:1"])
+    assert not same_device(names["cuda:0"], names["cuda:1"])
+    assert not same_device(names["cpu"], names["cuda"])
 
 
 def test_what_is_there() -> None:
