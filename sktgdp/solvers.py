@@ -19,8 +19,9 @@ and the reverse-time stochastic equation the solution
           + \sigma_t \sqrt{1 - e^{-2h}}\, z, \qquad z \sim N(0, I).
 
 The solvers differ in how they extrapolate :math:`\hat x_0(\lambda)` over the step: as a constant (order 1),
-by its value at the midpoint (order 2), or as a parabola (order 3). A solver is a function of one
-:class:`Interval` and one line in :data:`SOLVERS`.
+by its value at the midpoint (order 2), or as a parabola (order 3). Once the model has been called at the end
+of a step, a corrector may take the step again with the prediction from there, which interpolates and costs
+no call. A solver is a function of one :class:`Interval` and one line in :data:`SOLVERS`.
 
 The time grid is uniform in :math:`u = (\lambda - c) + \sqrt{(\lambda - c)^2 + w^2}`: nearly uniform in
 :math:`\lambda` above c and wide below, where the rows are noise and :math:`\hat x_0` hardly leaves the mean
@@ -38,6 +39,7 @@ References
 ----------
 Song, Meng, Ermon, "Denoising Diffusion Implicit Models", ICLR 2021 ("ddim"; "ancestral" is its eta = 1).
 Lu et al., "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models", 2022.
+Zhao et al., "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models", 2023.
 Song et al., "Score-Based Generative Modeling through Stochastic Differential Equations", ICLR 2021.
 """
 
@@ -128,12 +130,15 @@ class Solver:
         Whether the step draws noise.
     calls : int
         Calls of the model in one step.
+    correct : callable (x, Interval, Tensor) -> Tensor, optional
+        The step once more, with the data prediction at its end besides; without calls of its own.
     """
 
     step: Callable[[Tensor, Interval], Tensor]
     order: int
     stochastic: bool = False
     calls: int = 1
+    correct: Callable[[Tensor, Interval, Tensor], Tensor] | None = None
 
 
 def ddim(x: Tensor, iv: Interval) -> Tensor:
@@ -179,17 +184,21 @@ def dpmpp_3m(x: Tensor, iv: Interval) -> Tensor:
     """
     if len(iv.history) < 3:
         return (dpmpp_2s, dpmpp_2m)[len(iv.history) - 1](x, iv)
-    (lam2, x2), (lam1, x1), (lam0, x0) = iv.history
-    h = iv.h
-    r0, r1 = (lam0 - lam1) / h, (lam1 - lam2) / h
-    newer, older = (x0 - x1) / r0, (x1 - x2) / r1
-    second = 2.0 * (newer - older) / (r0 + r1)
-    first = newer + 0.5 * r0 * second
-    phi1 = -math.expm1(-h)
-    phi2 = 1.0 - phi1 / h
-    phi3 = 0.5 - phi2 / h
-    step = phi1 * x0 + phi2 * first + phi3 * second
-    return (iv.end.sigma / iv.start.sigma) * x + iv.end.alpha * step
+    return _parabolic_step(x, iv, *_past(iv, 2))
+
+
+def unipc(x: Tensor, iv: Interval) -> Tensor:
+    """x0 a polynomial through the predictions there are, three at most (Zhao et al. 2023, UniP); order 3.
+
+    The start needs no further call: the corrector gives the first steps the local error that they lack.
+    """
+    past = _past(iv, 2)
+    return _parabolic_step(x, iv, *past) if past else dpmpp_1(x, iv)
+
+
+def correct_unipc(x: Tensor, iv: Interval, x0_end: Tensor) -> Tensor:
+    """x0 a parabola through the prediction at the end and the last two before it (Zhao et al. 2023, UniC)."""
+    return _parabolic_step(x, iv, (1.0, x0_end), *_past(iv, 1))
 
 
 def euler_maruyama(x: Tensor, iv: Interval) -> Tensor:
@@ -220,6 +229,32 @@ def _exponential_step(x: Tensor, s: Node, t: Node, x0: Tensor) -> Tensor:
     return (t.sigma / s.sigma) * x - t.alpha * math.expm1(s.lam - t.lam) * x0
 
 
+def _past(iv: Interval, n: int) -> list[tuple[float, Tensor]]:
+    """Up to n predictions before that at the start, newest first, where they were made in steps from it."""
+    newest_first = iv.history[-2::-1][:n]
+    return [((lam - iv.start.lam) / iv.h, x0) for lam, x0 in newest_first]
+
+
+def _parabolic_step(
+    x: Tensor, iv: Interval, near: tuple[float, Tensor], far: tuple[float, Tensor] | None = None
+) -> Tensor:
+    """Exact flow for a parabola through x0 at the start, at ``near`` and at ``far``; a line without the last.
+
+    Points are in steps from the start: 1 is the end, and the past is negative. With the slope ``first`` and
+    the curvature ``second`` per step the integral is a sum of the functions phi of exponential integrators.
+    """
+    first = (near[1] - iv.x0) / near[0]
+    second = torch.zeros_like(first)
+    if far is not None:
+        second = 2.0 * (first - (far[1] - iv.x0) / far[0]) / (near[0] - far[0])
+        first = first - 0.5 * near[0] * second
+    phi1 = -math.expm1(-iv.h)
+    phi2 = 1.0 - phi1 / iv.h
+    phi3 = 0.5 - phi2 / iv.h
+    step = phi1 * iv.x0 + phi2 * first + phi3 * second
+    return (iv.end.sigma / iv.start.sigma) * x + iv.end.alpha * step
+
+
 def _extrapolate_to_midpoint(iv: Interval) -> Tensor:
     if len(iv.history) < 2:
         return iv.x0
@@ -236,6 +271,7 @@ SOLVERS: dict[str, Solver] = {
     "dpm++3m": Solver(dpmpp_3m, order=3),
     "euler-maruyama": Solver(euler_maruyama, order=1, stochastic=True),
     "sde-dpm++2m": Solver(sde_dpmpp_2m, order=2, stochastic=True),
+    "unipc": Solver(unipc, order=3, correct=correct_unipc),
 }
 
 
@@ -316,9 +352,14 @@ def _integrate(
     predict = _data_predictor(eps_model)
     nodes = [_node(process, t) for t in times]
     history: tuple[tuple[float, Tensor], ...] = ()
+    last: tuple[Tensor, Interval] | None = None
     for start, end in pairwise(nodes):
-        history = (*history[-2:], (start.lam, predict(x, start)))
-        x = method.step(x, Interval(start, end, history, predict, noise, process))
+        x0 = predict(x, start)
+        if last is not None and method.correct is not None:
+            x = method.correct(*last, x0)
+        history = (*history[-2:], (start.lam, x0))
+        last = x, Interval(start, end, history, predict, noise, process)
+        x = method.step(*last)
     return predict(x, nodes[-1]) if denoise else x
 
 
