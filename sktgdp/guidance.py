@@ -62,7 +62,9 @@ def guidance_correction(
     return correction, value
 
 
-def guided_noise_prediction(source: TimeFunction, log_h: TimeFunction, process: VPProcess) -> TimeFunction:
+def guided_noise_prediction(
+    source: TimeFunction, log_h: TimeFunction, process: VPProcess, gradient: TimeFunction | None = None
+) -> TimeFunction:
     """Wrap a source noise prediction into that of the target domain (Theorem 3.1).
 
     Parameters
@@ -73,6 +75,8 @@ def guided_noise_prediction(source: TimeFunction, log_h: TimeFunction, process: 
         Logarithm of the guidance function.
     process : VPProcess
         The process that both were trained on.
+    gradient : callable (x_t, t) -> Tensor of the shape of ``x_t``, optional
+        Gradient of log h in closed form, taken where nothing is differentiated; None asks autograd.
 
     Returns
     -------
@@ -82,7 +86,10 @@ def guided_noise_prediction(source: TimeFunction, log_h: TimeFunction, process: 
     def noise_prediction(x_t: Tensor, t: Tensor) -> Tensor:
         # a likelihood differentiates the prediction itself
         keep = torch.is_grad_enabled() and x_t.requires_grad
-        correction, _ = guidance_correction(log_h, x_t, t, process, create_graph=keep)
+        if gradient is not None and not keep:
+            correction = expand_as(process.sigma(t), x_t) * gradient(x_t, t)
+        else:
+            correction, _ = guidance_correction(log_h, x_t, t, process, create_graph=keep)
         return source(x_t, t) - correction
 
     return noise_prediction

@@ -10,8 +10,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sktgdp.nets import AnyPrecision, DomainMLP, GuidanceMLP, MeanOf, ResidualTrunk, ScoreMLP, TimeEmbedding
-from sktgdp.process import VPProcess
+from sktgdp.guidance import guidance_correction
+from sktgdp.nets import (
+    AnyPrecision,
+    DomainMLP,
+    GuidanceMLP,
+    MeanOf,
+    ResidualTrunk,
+    ScoreMLP,
+    TimeEmbedding,
+    written_gradient,
+)
+from sktgdp.process import VPProcess, expand_as
 
 PROCESS = VPProcess()
 N_ROWS = 7
@@ -185,3 +195,33 @@ def test_mean_of_networks(inputs: Inputs) -> None:
     torch.testing.assert_close(mean(x, t, y), expected)
     assert len(list(mean.parameters())) == 3 * len(list(members[0].parameters()))
     torch.testing.assert_close(MeanOf(members[:1])(x, t, y), members[0](x, t, y))
+
+
+# Gradients in closed form ---------------------------------------------------------------------------
+@pytest.mark.parametrize("t", [torch.tensor(0.3), torch.linspace(0.01, 1.0, 6)], ids=["one time", "times"])
+@pytest.mark.parametrize("n_labels", [0, 3])
+@pytest.mark.parametrize("hidden_sizes", [(5,), (8, 8, 8), (8, 4, 4)])
+def test_written_gradient_is_autograds(hidden_sizes: tuple[int, ...], n_labels: int, t: Tensor) -> None:
+    generator = torch.Generator().manual_seed(0)
+    networks = [GuidanceMLP((2, 4), n_labels, PROCESS, hidden_sizes).double() for _ in range(3)]
+    for parameter in (p for network in networks for p in network.parameters()):
+        torch.nn.init.normal_(parameter, std=0.4, generator=generator)
+    x = torch.randn((6, 2, 4), generator=generator, dtype=torch.float64)
+    y = torch.rand((6, n_labels), generator=generator, dtype=torch.float64) if n_labels else None
+    for network in (networks[0], MeanOf(networks)):
+        written = written_gradient(network)
+        assert written is not None
+        expected, _ = guidance_correction(lambda x, t, net=network: net(x, t, y), x, t.double(), PROCESS)
+        sigma = expand_as(PROCESS.sigma(t.double()), x)
+        torch.testing.assert_close(sigma * written(x, t.double(), y), expected, rtol=1e-10, atol=1e-12)
+        assert not written(x, t.double(), y).requires_grad
+
+
+def test_written_gradient_is_not_that_of_another_network() -> None:
+    class Doubled(GuidanceMLP):
+        def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+            return 2.0 * super().forward(x_t, t, y)
+
+    doubled = Doubled((2,), 0, PROCESS)
+    assert written_gradient(doubled) is None
+    assert written_gradient(MeanOf([GuidanceMLP((2,), 0, PROCESS), doubled])) is None

@@ -38,7 +38,7 @@ from sktgdp.estimators._source import SHARED_WITH_SOURCE, adopt_source, prepare_
 from sktgdp.estimators._units import to_units
 from sktgdp.estimators.density_ratio import DomainClassifier
 from sktgdp.guidance import TimeFunction, guided_noise_prediction
-from sktgdp.nets import AnyPrecision
+from sktgdp.nets import AnyPrecision, written_gradient
 
 __all__ = ["TGDPGenerator"]
 
@@ -348,9 +348,11 @@ max_memorization
         if self.guidance_ is None:
             return self.source_model_.noise_model(y)
         guidance = AnyPrecision(self.guidance_)
+        known = written_gradient(self.guidance_) is not None
         return guided_noise_prediction(
-            self.source_model_.noise_model(y), lambda x_t, t: guidance(x_t, t, y), self.process_
-        )
+            self.source_model_.noise_model(y), lambda x_t, t: guidance(x_t, t, y), self.process_,
+            gradient=(lambda x_t, t: guidance.gradient(x_t, t, y)) if known else None,
+        )  # fmt: skip
 
     def log_density_ratio(self, X: ArrayLike, y: Any = None) -> Floats:
         """Estimated log q/p of rows in the user's units, shape (n,).

@@ -1,7 +1,7 @@
 """Torch networks; they know the process and nothing of estimators."""
 
 from sktgdp.nets.conv import DomainConv, GuidanceConv, ScoreConv
-from sktgdp.nets.ensemble import AnyPrecision, MeanOf
+from sktgdp.nets.ensemble import AnyPrecision, MeanOf, written_gradient
 from sktgdp.nets.mlp import DomainMLP, GuidanceMLP, ResidualTrunk, ScoreMLP, TimeEmbedding
 from sktgdp.nets.s4 import DiagonalSSM, S4Layer
 from sktgdp.nets.sssd import SSSDECG
@@ -22,6 +22,7 @@ __all__ = [
     "ScoreMLP",
     "TimeEmbedding",
     "XResNet1d",
+    "written_gradient",
     "xresnet1d50",
     "xresnet1d_small",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["AnyPrecision", "MeanOf"]
+from sktgdp.nets.mlp import GuidanceMLP
+
+__all__ = ["AnyPrecision", "MeanOf", "written_gradient"]
 
 
 class MeanOf(nn.Module):
@@ -43,6 +45,30 @@ class AnyPrecision:
 
     def __call__(self, x: Tensor, *args: Tensor | None) -> Tensor:
         """Evaluate the network."""
+        output: Tensor = self._like(x)(x, *[a if a is None else a.to(x.dtype) for a in args])
+        return output
+
+    def gradient(self, x: Tensor, *args: Tensor | None) -> Tensor:
+        """Gradient in x of a network that `written_gradient` knows."""
+        gradient = written_gradient(self._like(x))
+        assert gradient is not None, "asked for only where there is one"
+        return gradient(x, *[a if a is None else a.to(x.dtype) for a in args])
+
+    def _like(self, x: Tensor) -> nn.Module:
         if x.dtype not in self._copies:
             self._copies[x.dtype] = copy.deepcopy(self.module).to(x.dtype)
-        return self._copies[x.dtype](x, *[a if a is None else a.to(x.dtype) for a in args])
+        return self._copies[x.dtype]
+
+
+def written_gradient(network: nn.Module) -> Callable[..., Tensor] | None:
+    """Gradient in x that a guidance network has in closed form; None where only autograd knows it.
+
+    A subclass may compute something else, so it does not count.
+    """
+    if isinstance(network, MeanOf):
+        gradients = [written_gradient(member) for member in network.members]
+        known = [g for g in gradients if g is not None]
+        if len(known) < len(gradients):
+            return None
+        return lambda *args: torch.stack([g(*args) for g in known]).mean(0)
+    return network.gradient if type(network) is GuidanceMLP else None

@@ -95,15 +95,43 @@ class ResidualTrunk(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor | None = None, y: Tensor | None = None) -> Tensor:
         """Evaluate the trunk; ``t`` has shape () or (batch,), ``y`` (batch, n_labels)."""
-        embedding = None
-        if self.time is not None and t is not None:
-            embedding = silu(self.time_hidden(self.time(t)))
-        hidden = x
-        for i, layer in enumerate(self.layers):
-            update = _affine(hidden, layer.get_parameter("weight"), self._bias(i, embedding, y))
+        embedding, hidden = self._embed(t), x
+        for i in range(len(self.layers)):
+            update = self._before_activation(i, hidden, embedding, y)
             update = silu(update, inplace=not torch.is_grad_enabled())
-            hidden = hidden + update if i and hidden.shape == update.shape else update
+            hidden = hidden + update if self._skips(i) else update
         return self.head(hidden)
+
+    @torch.no_grad()
+    def gradient(self, x: Tensor, t: Tensor | None, y: Tensor | None, outputs: Tensor) -> Tensor:
+        """Gradient in x of the sum of the outputs times ``outputs``, (n_outputs,) or (batch, n_outputs).
+
+        The chain rule written out: the same operations as autograd's without its graph.
+        """
+        embedding, hidden, before = self._embed(t), x, []
+        for i in range(len(self.layers)):
+            before.append(self._before_activation(i, hidden, embedding, y))
+            update = silu(before[-1])
+            hidden = hidden + update if self._skips(i) else update
+        slope = (outputs @ self.head.weight).expand_as(hidden)
+        for i in reversed(range(len(self.layers))):
+            weight = self.layers[i].get_parameter("weight")
+            inner = torch.ops.aten.silu_backward(slope, before[i])
+            slope = torch.addmm(slope, inner, weight) if self._skips(i) else inner @ weight
+        return slope
+
+    def _skips(self, i: int) -> bool:
+        """Whether layer i is added to what it read."""
+        rows, columns = self.layers[i].get_parameter("weight").shape
+        return i > 0 and rows == columns
+
+    def _embed(self, t: Tensor | None) -> Tensor | None:
+        return None if self.time is None or t is None else silu(self.time_hidden(self.time(t)))
+
+    def _before_activation(
+        self, i: int, hidden: Tensor, embedding: Tensor | None, y: Tensor | None
+    ) -> Tensor:
+        return _affine(hidden, self.layers[i].get_parameter("weight"), self._bias(i, embedding, y))
 
     def _bias(self, i: int, embedding: Tensor | None, y: Tensor | None) -> Tensor:
         """Shift of a layer: (width,) where all rows share a time and have no labels, else (batch, width)."""
@@ -185,9 +213,18 @@ class GuidanceMLP(nn.Module):
     def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         """Log guidance of noised rows, shape (batch,)."""
         flat, steep = self.trunk(x_t.flatten(1), t, y).unbind(1)
-        width = torch.sqrt(self.process.sigma(t).square() + NARROWEST**2)
-        value = self.process.alpha(t) * (flat + steep / width)
+        value = self.process.alpha(t) * (flat + steep / self._width(t))
         return value if self.offset is None else value + self.offset(y).squeeze(1)
+
+    def gradient(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """Gradient of the log guidance in ``x_t``, of its shape; nothing can be differentiated through it."""
+        alpha = self.process.alpha(t)
+        outputs = torch.stack([alpha, alpha / self._width(t)], dim=-1)
+        return self.trunk.gradient(x_t.flatten(1), t, y, outputs).reshape(x_t.shape)
+
+    def _width(self, t: Tensor) -> Tensor:
+        """Noise that the steep part is divided by."""
+        return torch.sqrt(self.process.sigma(t).square() + NARROWEST**2)
 
 
 class DomainMLP(nn.Module):
