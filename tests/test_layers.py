@@ -43,7 +43,7 @@ ROOMS = {
     "exceptions": room(set(), ""),
     "process": room(set(), "torch"),
     **{name: room({"process"}, "torch") for name in LAYER_2},
-    "metrics": room(set(), "numpy scipy sklearn"),
+    "metrics": room(set(), "numpy scipy sklearn joblib"),
     "preprocessing": room(set(), "numpy scipy sklearn", "pandas"),
     "_storage": room({"exceptions"}, "numpy torch safetensors", "pandas"),
     "datasets": room(MATHEMATICS | {"_extras"}, "numpy scipy sklearn torch tqdm", "pandas wfdb"),

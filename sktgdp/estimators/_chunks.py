@@ -25,6 +25,7 @@ from torch.utils._pytree import tree_leaves
 from sktgdp.estimators._defaults import ByRank
 from sktgdp.estimators._domains import Floats
 from sktgdp.estimators._row_noise import RowNoise
+from sktgdp.metrics._workers import n_workers
 from sktgdp.solvers import sample
 
 __all__ = ["Draw", "draw_rows", "is_out_of_memory", "rows_at_a_time"]
@@ -62,7 +63,7 @@ def draw_rows(generator: Any, draw: Draw, codes: NDArray[np.float32] | None, row
     -------
     ndarray of shape (len(rows), *event)
     """
-    n_parts = min(_workers(), math.ceil(len(rows) * math.prod(generator.latent_shape_) / SMALL))
+    n_parts = min(n_workers(), math.ceil(len(rows) * math.prod(generator.latent_shape_) / SMALL))
     if n_parts <= 1:
         return _in_chunks(generator, draw, codes, rows)
     ends = np.linspace(0, len(rows), n_parts + 1).astype(int).tolist()
@@ -72,12 +73,6 @@ def draw_rows(generator: Any, draw: Draw, codes: NDArray[np.float32] | None, row
         for at in parts
     )
     return np.concatenate(joblib.Parallel()(jobs))
-
-
-def _workers() -> int:
-    """Workers of the ``joblib.parallel_config`` around this call; a worker has none of its own."""
-    backend, _ = joblib.parallel.get_active_backend()
-    return 1 if backend.nesting_level else int(joblib.effective_n_jobs(None))
 
 
 def _in_chunks(generator: Any, draw: Draw, codes: NDArray[np.float32] | None, rows: range) -> Floats:

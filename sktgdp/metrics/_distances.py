@@ -1,4 +1,4 @@
-r"""Distances between two samples in blocks of bounded memory.
+r"""Distances between two samples in blocks of bounded memory, shared among the workers of joblib.
 
 Euclidean distances come from :math:`\|a - b\|^2 = \|a\|^2 + \|b\|^2 - 2 a^\top b`, one matrix product per
 block. Its rounding error is about :math:`d\,\epsilon\,(\|a\|^2 + \|b\|^2)`, which matters for near neighbours
@@ -8,7 +8,9 @@ decision (duplicates, the ties of discrete data, tight clusters) is decided agai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +18,23 @@ from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 
 from sktgdp.metrics._checks import Floats
+from sktgdp.metrics._workers import map_blocks, n_workers
 
-__all__ = ["Metric", "closed_radii", "distance_blocks", "inside_blocks", "nearest_distances"]
+__all__ = ["Metric", "closed_radii", "count_balls", "nearest_distances", "sum_of_distances"]
 
 Metric = str | Callable[..., float]
 
 BLOCK_BYTES = 2**25
+SEARCHED_AT_ONCE = 256  # rows that scikit-learn multiplies together; workers get whole multiples
 SAFE_SHARE = 1e-6  # of a squared distance that rounding may reach before neighbours are searched again
 TREE_MAX_FEATURES = 6  # measured at 20,000 rows: a k-d tree loses to the matrix product above this
 ROUNDED_AT_ONE = ("cosine", "correlation")  # one minus a product: the error is absolute, not relative
 
 
-def row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
+def row_blocks(n_rows: int, n_columns: int) -> list[slice]:
     """Slices of rows such that a block of (rows, n_columns) floats stays within ``BLOCK_BYTES``."""
     step = max(1, BLOCK_BYTES // (8 * n_columns))
-    return (slice(start, start + step) for start in range(0, n_rows, step))
+    return [slice(start, start + step) for start in range(0, n_rows, step)]
 
 
 def _centred(X: Floats, Y: Floats) -> tuple[Floats, Floats, Floats, Floats, float]:
@@ -47,29 +51,28 @@ def _row_distances(X: Floats, Y: Floats) -> Floats:
     return np.sqrt(np.einsum("ij,ij->i", difference, difference))
 
 
-def _nearest_by_product(X: Floats, reference: Floats, k: int, *, exclude_self: bool) -> Floats:
-    """Euclidean `nearest_distances` through matrix products, repaired where they round too much."""
+def _nearest_by_product(X: Floats, reference: Floats, k: int) -> Floats:
+    """Euclidean distances through matrix products, repaired where they round too much."""
     centred, centred_reference, norms, reference_norms, rounding = _centred(X, reference)
     index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(centred_reference)
-    found = index.kneighbors(None if exclude_self else centred, return_distance=False)
+    found = index.kneighbors(centred, return_distance=False)
     distances = np.stack([_row_distances(X, reference[found[:, j]]) for j in range(k)], axis=1)
     distances.sort(axis=1)
     error = rounding * (norms + reference_norms[found].max(axis=1))
     farthest = distances[:, -1] ** 2
     doubtful = np.flatnonzero((farthest > 0) & (error > SAFE_SHARE * farthest))
     if len(doubtful):
-        distances[doubtful] = _nearest_by_tree(X[doubtful], reference, k, exclude_self=exclude_self)
+        distances[doubtful] = _nearest_by_tree(X[doubtful], reference, k)
     return distances
 
 
-def _nearest_by_tree(X: Floats, reference: Floats, k: int, *, exclude_self: bool) -> Floats:
-    """Euclidean `nearest_distances` from differences; a row's own zero comes first and is dropped."""
-    own = int(exclude_self)
-    index = NearestNeighbors(n_neighbors=k + own, algorithm="kd_tree").fit(reference)
+def _nearest_by_tree(X: Floats, reference: Floats, k: int) -> Floats:
+    """Euclidean distances from differences."""
+    index = NearestNeighbors(n_neighbors=k, algorithm="kd_tree").fit(reference)
     found = index.kneighbors(X, return_distance=False)
-    distances = np.stack([_row_distances(X, reference[found[:, j]]) for j in range(k + own)], axis=1)
+    distances = np.stack([_row_distances(X, reference[found[:, j]]) for j in range(k)], axis=1)
     distances.sort(axis=1)
-    return distances[:, own:]
+    return distances
 
 
 def nearest_distances(
@@ -93,7 +96,10 @@ def nearest_distances(
     """
     if metric == "euclidean":
         search = _nearest_by_tree if reference.shape[1] <= TREE_MAX_FEATURES else _nearest_by_product
-        return search(X, reference, k, exclude_self=exclude_self)
+        own = int(exclude_self)  # a row's own zero comes first and is dropped
+        step = SEARCHED_AT_ONCE * math.ceil(len(X) / (SEARCHED_AT_ONCE * n_workers()))
+        blocks = [slice(start, start + step) for start in range(0, len(X), step)]
+        return np.concatenate(map_blocks(search, X, blocks, reference, k + own))[:, own:]
     index = NearestNeighbors(n_neighbors=k, metric=metric).fit(reference)
     distances: Floats = index.kneighbors(None if exclude_self else X)[0]
     return distances
@@ -107,31 +113,28 @@ def closed_radii(X: Floats, k: int, metric: Metric) -> Floats:
     return radii * (1.0 + 1e-12) + (1e-14 if metric in ROUNDED_AT_ONE else 0.0)
 
 
-def inside_blocks(
-    X: Floats, centres: Floats, radii: Floats, metric: Metric
-) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
-    """For blocks of rows of ``X``: whether each row lies in each closed ball (boundary included).
+def count_balls(X: Floats, centres: Floats, radii: Floats, metric: Metric) -> NDArray[np.int64]:
+    """Number of closed balls (boundary included) that each row of ``X`` lies in, shape (n_samples,)."""
+    blocks = row_blocks(len(X), len(centres))
+    count = _count_euclidean if metric == "euclidean" else partial(_count_any, metric=metric)
+    return np.concatenate(map_blocks(count, X, blocks, centres, radii))
 
-    Yields
-    ------
-    rows : slice
-    inside : ndarray of bool of shape (n_rows, n_centres)
-    """
-    if metric != "euclidean":
-        for rows in row_blocks(len(X), len(centres)):
-            yield rows, pairwise_distances(X[rows], centres, metric=metric) <= radii
-        return
+
+def _count_any(X: Floats, centres: Floats, radii: Floats, *, metric: Metric) -> NDArray[np.int64]:
+    return np.count_nonzero(pairwise_distances(X, centres, metric=metric) <= radii, axis=1)
+
+
+def _count_euclidean(X: Floats, centres: Floats, radii: Floats) -> NDArray[np.int64]:
     centred, centred_centres, norms_X, norms_centres, rounding = _centred(X, centres)
     # |a - b|^2 <= r^2 as 2 a.b - |a|^2 >= |b|^2 - r^2, once generously and once strictly.
     generous = (1.0 - rounding) * norms_centres - radii**2
     strict = (1.0 + rounding) * norms_centres - radii**2
-    for rows in row_blocks(len(X), len(centres)):
-        product = (2.0 * centred[rows]) @ centred_centres.T
-        product -= (1.0 - rounding) * norms_X[rows, None]
-        inside = product >= generous
-        product -= 2.0 * rounding * norms_X[rows, None]
-        _decide_again(inside, inside & (product < strict), X[rows], centres, radii)
-        yield rows, inside
+    product = (2.0 * centred) @ centred_centres.T
+    product -= (1.0 - rounding) * norms_X[:, None]
+    inside = product >= generous
+    product -= 2.0 * rounding * norms_X[:, None]
+    _decide_again(inside, inside & (product < strict), X, centres, radii)
+    return np.count_nonzero(inside, axis=1)
 
 
 def _decide_again(
@@ -144,18 +147,15 @@ def _decide_again(
         inside[i, j] = _row_distances(X[i], centres[j]) <= radii[j]
 
 
-def distance_blocks(X: Floats, Y: Floats) -> Iterator[tuple[slice, Floats]]:
-    """Euclidean distances of blocks of rows of ``X`` to all rows of ``Y``; equal rows give zero.
+def sum_of_distances(X: Floats, Y: Floats) -> float:
+    """Sum of the Euclidean distances of all rows of ``X`` to all rows of ``Y``; equal rows give zero."""
+    return sum(map_blocks(_sum_of_block, X, row_blocks(len(X), len(Y)), Y))
 
-    Yields
-    ------
-    rows : slice
-    distances : ndarray of shape (n_rows, n_samples_Y)
-    """
+
+def _sum_of_block(X: Floats, Y: Floats) -> float:
     X, Y, norms_X, norms_Y, rounding = _centred(X, Y)
-    for rows in row_blocks(len(X), len(Y)):
-        squared = (-2.0 * X[rows]) @ Y.T
-        squared += (1.0 - rounding) * norms_X[rows, None]
-        squared += (1.0 - rounding) * norms_Y
-        np.maximum(squared, 0.0, out=squared)
-        yield rows, np.sqrt(squared, out=squared)
+    squared = (-2.0 * X) @ Y.T
+    squared += (1.0 - rounding) * norms_X[:, None]
+    squared += (1.0 - rounding) * norms_Y
+    np.maximum(squared, 0.0, out=squared)
+    return float(np.sqrt(squared, out=squared).sum())

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sktgdp.metrics._checks import Floats, check_count, check_pair
-from sktgdp.metrics._distances import Metric, closed_radii, inside_blocks, nearest_distances
+from sktgdp.metrics._distances import Metric, closed_radii, count_balls, nearest_distances
 
 __all__ = ["coverage_score", "density_score", "precision_score_knn", "recall_score_knn"]
 
@@ -43,8 +43,7 @@ def _check(
 def _share_in_any_ball(X: Floats, centres: Floats, k: int, metric: Metric) -> float:
     """Share of the rows of ``X`` that lie in the k-neighbour ball of some centre."""
     radii = closed_radii(centres, k, metric)
-    blocks = inside_blocks(X, centres, radii, metric)
-    return float(sum(inside.any(axis=1).sum() for _, inside in blocks) / len(X))
+    return float(np.mean(count_balls(X, centres, radii, metric) > 0))
 
 
 def coverage_score(
@@ -105,8 +104,7 @@ def density_score(
     """
     real, syn, k = _check(X_real, X_syn, n_neighbors)
     radii = closed_radii(real, k, metric)
-    total = sum(np.count_nonzero(inside) for _, inside in inside_blocks(syn, real, radii, metric))
-    return float(total / (k * len(syn)))
+    return float(count_balls(syn, real, radii, metric).sum() / (k * len(syn)))
 
 
 def precision_score_knn(

@@ -31,7 +31,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.utils import check_random_state
 
 from sktgdp.metrics._checks import Floats, check_count, check_pair, check_rows, is_number, to_floats
-from sktgdp.metrics._distances import distance_blocks
+from sktgdp.metrics._distances import sum_of_distances
+from sktgdp.metrics._workers import map_blocks
 
 __all__ = ["average_likelihood", "energy_distance", "sliced_wasserstein_distance", "two_sample_auc"]
 
@@ -40,7 +41,7 @@ PROJECTIONS_AT_ONCE = 32  # bounds the memory of the sorted projections
 
 def _mean_distance(X: Floats, Y: Floats) -> float:
     """Mean Euclidean distance over all pairs of rows."""
-    return sum(float(block.sum()) for _, block in distance_blocks(X, Y)) / (len(X) * len(Y))
+    return sum_of_distances(X, Y) / (len(X) * len(Y))
 
 
 def energy_distance(X_real: ArrayLike, X_syn: ArrayLike) -> float:
@@ -138,13 +139,17 @@ def sliced_wasserstein_distance(
 
 def _mean_over_directions(real: Floats, syn: Floats, directions: Floats, order: float) -> float:
     """Mean over the columns of ``directions`` of the one-dimensional distance to the power ``order``."""
+    n_projections = directions.shape[1]
+    starts = range(0, n_projections, PROJECTIONS_AT_ONCE)
+    blocks = [slice(start, start + PROJECTIONS_AT_ONCE) for start in starts]
+    return sum(map_blocks(_sum_over_directions, directions.T, blocks, real, syn, order)) / n_projections
+
+
+def _sum_over_directions(directions: Floats, real: Floats, syn: Floats, order: float) -> float:
+    """The same sum over the rows of ``directions``."""
     at_real, at_syn, lengths = _quantile_steps(len(real), len(syn))
-    total = 0.0
-    for start in range(0, directions.shape[1], PROJECTIONS_AT_ONCE):
-        some = directions[:, start : start + PROJECTIONS_AT_ONCE]
-        gap = np.sort(real @ some, axis=0)[at_real] - np.sort(syn @ some, axis=0)[at_syn]
-        total += float(np.sum(lengths @ np.abs(gap) ** order))
-    return total / directions.shape[1]
+    gap = np.sort(real @ directions.T, axis=0)[at_real] - np.sort(syn @ directions.T, axis=0)[at_syn]
+    return float(np.sum(lengths @ np.abs(gap) ** order))
 
 
 def two_sample_auc(
