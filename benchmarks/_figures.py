@@ -1,4 +1,4 @@
-"""Pictures of the Gaussian mixture. Colours: Okabe and Ito's, which every eye tells apart."""
+"""Pictures of the Gaussian mixture."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from sktgdp.oracles import paper_mixture_shift
+from sktgdp.plotting._style import COLORS, GREY, REAL, SYNTHETIC
 
 __all__ = ["draw_ablation", "draw_ratios", "draw_samples", "draw_steps"]
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#555555"
+BLUE, ORANGE = COLORS[:2]
 LIMITS = (-1.9, 1.9)
 SHOWN = 1000
-DOMAINS = ((False, BLUE, "o", "source rows"), (True, ORANGE, "^", "target rows"))
+DOMAINS = ((False, REAL, "source rows"), (True, SYNTHETIC, "target rows"))
 
 
 def _panel(ax: Axes, X: NDArray[Any]) -> None:
@@ -72,10 +73,10 @@ def draw_ratios(records: Mapping[int, Mapping[str, Any]], path: Path) -> None:
     low, high = np.quantile(np.concatenate(ends), [0.001, 0.999])
     for ax, (n, record) in zip(axes[0], records.items(), strict=True):
         ax.plot([low, high], [low, high], color=GREY, linewidth=1, zorder=1, label="exact")
-        for flag, color, marker, name in DOMAINS:
+        for flag, style, name in DOMAINS:
             at = record["from_target"] == flag
             values = record["true_log_ratio"][at], record["log_ratio"][at]
-            ax.scatter(*values, s=9, color=color, marker=marker, alpha=0.5, linewidths=0, label=name)
+            ax.scatter(*values, s=9, alpha=0.5, linewidths=0, label=name, **style)
         ax.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel="true log q/p")
         ax.set_title(f"{n:,} target rows", fontsize=10)
     axes[0, 0].set_ylabel("estimated log q/p")
@@ -108,9 +109,8 @@ def draw_steps(
     figure, axes = plt.subplots(
         1, len(curves), figsize=(3.6 * len(curves) + 0.4, 3.9), layout="constrained", squeeze=False
     )
-    colors = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999")
     for ax, (name, values) in zip(axes[0], curves.items(), strict=True):
-        for solver, line, color, marker in zip(solvers, values, colors, "osD^v<>P", strict=True):
+        for solver, line, color, marker in zip(solvers, values, (*COLORS, GREY), "osD^v<>P", strict=True):
             ax.plot(calls, line, color=color, marker=marker, markersize=4, linewidth=1, label=solver)
         ax.set(xscale="log", yscale="log", xlabel="calls of the network", xticks=calls)
         ax.set_xticklabels([str(c) for c in calls])
