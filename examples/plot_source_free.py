@@ -10,18 +10,17 @@ The men of scikit-learn's diabetes study play the other hospital, 30 of the wome
 # %%
 # At the other hospital
 # ---------------------
-# A diffusion model of their patients is fitted there and written to a file. As with any pickle, open only
-# files from people whom you trust. And a model may remember single rows: measure that before you share it,
-# for example with `sktgdp.metrics.distance_to_closest_record`.
+# A diffusion model of their patients is fitted there and written to a file, which holds numbers and no code:
+# nothing in it is executed when it is read. But a model may remember single rows: measure that before you
+# share it, for example with `sktgdp.metrics.distance_to_closest_record`.
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from sktgdp import DiffusionGenerator, DomainClassifier, TGDPGenerator
+from sktgdp import DiffusionGenerator, DomainClassifier, TGDPGenerator, load
 from sktgdp.datasets import make_diabetes_shift
 from sktgdp.metrics import coverage_score, frechet_distance
 
@@ -31,10 +30,10 @@ X_src, y_src, X_tgt, y_tgt, X_test, y_test = make_diabetes_shift(
 theirs = DiffusionGenerator(max_steps=800, batch_size=64, random_state=0).fit(X_src, y_src)
 
 with TemporaryDirectory() as folder:
-    path = Path(folder) / "source_model.joblib"
-    joblib.dump(theirs, path)
+    path = Path(folder) / "source_model.zip"
+    theirs.save(path)
     print(f"The model is a file of {path.stat().st_size / 1e6:.1f} MB")
-    received = joblib.load(path)
+    received = load(path)
 
 # %%
 # At home

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
@@ -9,9 +11,19 @@ from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
 
+# A logarithm stands off its argument unless a bracket does that; in a subscript's place it is no operator.
+LOG = re.compile(r"(?<!<msub>)(?<!<msup>)<mi>log</mi>(?!<mo)")
+
+
+def mathml(equation: str, display: str = "inline") -> str:
+    """Give an equation in LaTeX as MathML; the bars of a norm are of one height."""
+    written = LOG.sub('<mi>log</mi><mspace width="0.17em"></mspace>', convert(equation, display=display))
+    return written.replace("<mo>&#x02016;</mo>", '<mo stretchy="false">&#x02016;</mo>')
+
+
 def visit_inline(self: HTML5Translator, node: nodes.math) -> None:
     """Write an equation that stands in a line of text."""
-    self.body.append(convert(node.astext()))
+    self.body.append(mathml(node.astext()))
     raise nodes.SkipNode
 
 
@@ -20,7 +32,7 @@ def visit_display(self: HTML5Translator, node: nodes.math_block) -> None:
     self.body.append(self.starttag(node, "div", CLASS="math"))
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})</span>')
-    self.body.append(convert(node.astext(), display="block") + "</div>\n")
+    self.body.append(mathml(node.astext(), "block") + "</div>\n")
     raise nodes.SkipNode
 
 
