@@ -10,7 +10,6 @@ from sphinx.application import Sphinx
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
-
 # A logarithm stands off its argument unless a bracket does that; in a subscript's place it is no operator.
 LOG = re.compile(r"(?<!<msub>)(?<!<msup>)<mi>log</mi>(?!<mo)")
 
