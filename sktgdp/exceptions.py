@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "ModelFileError", "NotStorableError", "OverlapWarning"]
+__all__ = ["CheckpointError", "MemorizationWarning", "ModelFileError", "NotStorableError", "OverlapWarning"]
 
 
 class CheckpointError(ValueError):
     """A checkpoint of another fit, a damaged one, or one that another process is using."""
+
+
+class MemorizationWarning(UserWarning):
+    """A fit whose samples are nearer to its training rows than new rows of the same law would be."""
 
 
 class ModelFileError(ValueError):

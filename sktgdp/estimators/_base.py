@@ -21,6 +21,7 @@ from torch import Tensor
 from sktgdp.estimators._defaults import ByRank, is_series, parts_of
 from sktgdp.estimators._devices import resolve_device
 from sktgdp.estimators._domains import Floats, InputForm, rows_as_fitted
+from sktgdp.estimators._fit_diagnostics import noticed, with_drawn_rows
 from sktgdp.estimators._labels import check_labels
 from sktgdp.estimators._persistence import Persistent
 from sktgdp.estimators._sampling import SamplingMixin
@@ -50,6 +51,7 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
     _by_rank: ClassVar[dict[str, ByRank]] = {}  # what "auto" stands for, by parameter
 
     fit_time_: dict[str, float]
+    _diagnostics: dict[str, float]
     history_: list[dict[str, Any]]
     verbose: int
     warm_start: bool
@@ -105,6 +107,23 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
         yield
         self.fit_time_[name] = time.perf_counter() - start
         _LOG.debug("%s: %s took %.1f s", type(self).__name__, name, self.fit_time_[name])
+
+    def _diagnose(self, z: Floats | None, seed: int) -> None:
+        """Put on record how the fit went; the last phase, left out without rows, after an interrupt."""
+        self._diagnostics = noticed(self)
+        if z is not None:
+            with self._phase("diagnostics"):
+                self._diagnostics |= with_drawn_rows(self, z, seed)
+
+    @property
+    def diagnostics_(self) -> dict[str, float]:
+        """How the fit went; see `DiffusionGenerator`."""
+        check_is_fitted(self)
+        if not hasattr(self, "_diagnostics"):
+            raise AttributeError(
+                "The model was fitted by an older version, which gave no diagnostics. Fit it again."
+            )
+        return self._diagnostics
 
     def __sklearn_is_fitted__(self) -> bool:
         # what a fit that was refused leaves behind does not count

@@ -112,7 +112,7 @@ class GuidanceFit:
     ) -> None:
         self.generator, self.seed, self.checkpoint = generator, seed, checkpoint
         self.history: list[dict[str, Any]] = []
-        self.n_parameters = 0
+        self.n_parameters, self.interrupted = 0, False
         self.source = self._tensors(data.source, data.y_source, classifier)
         self.target = self._tensors(data.target, data.y_target, classifier)
         self.event_shape = tuple(data.source.shape[1:])
@@ -226,7 +226,7 @@ class GuidanceFit:
             for k, part in enumerate(held):
                 members.append(self._member(time_classifier, part, k, starts[k]))
         except TrainingInterrupted as stop:
-            unfinished = stop.keep(self.checkpoint, enough=bool(members))
+            unfinished, self.interrupted = stop.keep(self.checkpoint, enough=bool(members)), True
             members = members or [unfinished]
         networks = [self._note(each) for each in members]
         return networks[0] if len(networks) == 1 else MeanOf(networks)

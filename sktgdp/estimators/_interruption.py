@@ -12,6 +12,8 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
+from sktgdp.estimators._caller import level_of_user
+
 __all__ = ["TrainingInterrupted", "noting_interrupts"]
 
 
@@ -53,7 +55,7 @@ class TrainingInterrupted(KeyboardInterrupt):
             f"The fit was interrupted in the phase {self.where}; the model has the best weights until then. "
             f"{self.advice}",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=level_of_user(),
         )
         return self.trained
 

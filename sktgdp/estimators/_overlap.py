@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import warnings
 
+from sktgdp.estimators._caller import level_of_user
 from sktgdp.exceptions import OverlapWarning
 
 __all__ = ["domain_overlap", "overlap_weights", "resolution", "warn_if_apart"]
@@ -103,5 +104,5 @@ def warn_if_apart(effective_sample_size: float, n_source: int, eta_consistency: 
         "More target rows help, a source that is nearer, or units in which the domains differ less; look for "
         "a column that tells them apart by itself.",
         OverlapWarning,
-        stacklevel=3 if eta_consistency is None else 5,  # where the user called fit
+        stacklevel=level_of_user(),
     )

@@ -159,4 +159,5 @@ def source_alone(
         stacklevel=3,
     )
     adopt_source(target, source, X, None if y is None else check_labels(y, X, "y_src"))
+    target._diagnostics = dict(getattr(source, "_diagnostics", {}))  # models of older versions have none
     return source

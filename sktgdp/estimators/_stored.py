@@ -125,7 +125,8 @@ GENERATOR: dict[str, Check] = {
     "transformer_": instance(BaseEstimator),
     "latent_shape_": shape,
 }
-SOMETIMES: dict[str, Check] = {"support_": instance(Support)}  # not in the files of version 0.1
+# not in the files of older versions
+SOMETIMES: dict[str, Check] = {"support_": instance(Support), "_diagnostics": by_key(number)}
 NOT_KEPT = (*RUNTIME, "_known_rows")
 NETWORK = instance(nn.Module)
 SERIES_MODEL: dict[str, Check] = {

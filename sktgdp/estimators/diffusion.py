@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -90,8 +90,8 @@ class NetworkGenerator(BaseGenerator):
         settings = self._training_settings(**by_rank)
         bar = progress_callbacks(params["verbose"] and processes.index == 0, phase, settings)
         depends_on = {name: params[name] for name in ("early_stopping", "validation_fraction")}
-        depends_on |= {"batch_size": train.batch_size}
-        depends_on |= {"module": module, "module_params": module_params, "settings": settings, "rows": z}
+        depends_on |= {"module": module, "module_params": module_params, "batch_size": train.batch_size}
+        depends_on |= {"settings": settings, "rows": z}
         depends_on |= {"labels": codes, "seed": seed, "device": str(self.device_), **options}
 
         def compute() -> TrainedNetwork:
@@ -101,14 +101,25 @@ class NetworkGenerator(BaseGenerator):
                 checkpoint=checkpoint, processes=processes, **options,
             )  # fmt: skip
 
-        with self._phase(phase):
-            try:
-                trained = FitMemory(params["memory"]).fit(phase, depends_on, compute)
-            except TrainingInterrupted as stop:
-                trained = stop.keep(checkpoint)
+        trained, complete = self._keep(compute, phase, depends_on, checkpoint)
         before = self.history_ if self._goes_on else []
         self.network_, self.history_ = trained.module, continued(before, trained.history)
         self.n_parameters_ = trained.n_parameters
+        self._diagnose(z if complete else None, seed)
+
+    def _keep(
+        self,
+        compute: Callable[[], TrainedNetwork],
+        phase: str,
+        depends_on: dict[str, Any],
+        checkpoint: FitCheckpoint,
+    ) -> tuple[TrainedNetwork, bool]:
+        """Train a network or read it from the memory; whether it was trained to its end."""
+        with self._phase(phase):
+            try:
+                return FitMemory(self.get_params(deep=False)["memory"]).fit(phase, depends_on, compute), True
+            except TrainingInterrupted as stop:
+                return stop.keep(checkpoint), False
 
 
 class DiffusionGenerator(NetworkGenerator):
@@ -192,6 +203,12 @@ class DiffusionGenerator(NetworkGenerator):
         Number of trained parameters.
     fit_time_ : dict of str to float
         Seconds per phase.
+    diagnostics_ : dict of str to float
+        How the fit went: up to 256 rows (16 series) drawn from it beside its training rows, and beside each
+        training row held out from the others (``..._holdout``), in the units of ``transformer_``.
+        ``memorization_ratio`` and ``distance_to_closest_record`` as in `sktgdp.metrics`, the latter's 5 %
+        quantile and median; ``outside_support``, a share; ``n_drawn``; and the steps that were skipped. What
+        needs samples is missing after Ctrl-C, and what needs a second closest row where there is none.
     n_features_in_ : int
     feature_names_in_ : ndarray of str, for frames
 

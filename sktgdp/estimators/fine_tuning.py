@@ -56,7 +56,7 @@ compile, precision, random_state, verbose, callbacks, max_memorization
     Attributes
     ----------
     source_model_ : DiffusionGenerator
-    network_, transformer_, classes_, history_, n_parameters_, fit_time_, n_features_in_
+    network_, transformer_, classes_, history_, n_parameters_, fit_time_, diagnostics_, n_features_in_
         As for `DiffusionGenerator`.
     """
 

@@ -126,10 +126,8 @@ max_memorization
         Every term of the loss, by phase and step.
     n_parameters_ : int
         Parameters trained on the target side.
-    fit_time_ : dict of str to float
-        Seconds per phase.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str, for frames
+    fit_time_, diagnostics_, n_features_in_, feature_names_in_
+        As for `DiffusionGenerator`; the second tells the overlap, too, and is about the target rows.
 
     References
     ----------
@@ -256,8 +254,9 @@ max_memorization
             return self._take_source_alone(domains, seed, checkpoint)
         data = self._fit_source(domains, seed, checkpoint)
         self._fit_ratio(data, seed + 1, checkpoint)
-        self._fit_guidance(data, seed + 2, checkpoint)
+        interrupted = self._fit_guidance(data, seed + 2, checkpoint)
         self.history_ = continued(before, self.history_)
+        self._diagnose(None if interrupted else data.target, seed)
         return self
 
     def _take_source_alone(self, domains: Domains, seed: int, checkpoint: FitCheckpoint) -> TGDPGenerator:
@@ -310,8 +309,8 @@ max_memorization
         self.eta_consistency_ = consistency if self.eta_consistency == "auto" else float(self.eta_consistency)
         warn_if_apart(self.effective_sample_size_, len(data.source), self.eta_consistency_)
 
-    def _fit_guidance(self, data: TwoDomains, seed: int, checkpoint: FitCheckpoint) -> None:
-        """Step 2: the time-dependent ratio if the cycle term is on, and the guidance networks."""
+    def _fit_guidance(self, data: TwoDomains, seed: int, checkpoint: FitCheckpoint) -> bool:
+        """Step 2: the time-dependent ratio if the cycle term is on, and the guidance; whether interrupted."""
         fit = GuidanceFit(self, data, self.domain_classifier_, seed, checkpoint)
         start = (self.time_classifier_, self.guidance_) if self._goes_on else (None, None)
         self.time_classifier_ = None
@@ -322,6 +321,7 @@ max_memorization
             self.guidance_ = fit.guidance(self.time_classifier_, start[1])
         self.history_ += fit.history
         self.n_parameters_ = fit.n_parameters + self.domain_classifier_.n_parameters_
+        return fit.interrupted
 
     def save(self, path: str | Path, *, domain_classifier: bool = True) -> None:
         """Save the fitted generator; see `DiffusionGenerator.save`.

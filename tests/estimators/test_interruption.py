@@ -72,10 +72,12 @@ def test_interrupted_model_is_usable(early_stopping: bool) -> None:
     model = DiffusionGenerator(**params, callbacks=[CtrlC(1)])
     with pytest.warns(
         ConvergenceWarning, match=r"interrupted in the phase 'diffusion', step 7 of 40; the model"
-    ):
+    ) as found:
         model.fit(X_SRC)
+    assert found[0].filename == __file__
     assert [row["step"] for row in model.history_] == [2, 4, 6]
     assert np.isfinite(model.sample(10)[0]).all()
+    assert (model.diagnostics_.keys(), model.fit_time_.keys()) == ({"skipped_steps"}, {"diffusion"})
     assert not torch.equal(weights(model), weights(DiffusionGenerator(**params).fit(X_SRC)))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -124,6 +126,7 @@ def test_interrupted_guidance(n_networks: int, interrupted: int, n_left: int) ->
         model.fit(X_SRC, None, X_TGT)
     assert len(getattr(model.guidance_, "members", [1])) == n_left
     assert np.isfinite(model.sample(10)[0]).all()
+    assert model.diagnostics_.keys() == {"skipped_steps", "effective_sample_size", "overlap"}
 
 
 @pytest.mark.parametrize("phase", ["source", "time classifier"])
