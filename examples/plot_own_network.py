@@ -90,5 +90,6 @@ plt.show()
 
 # %%
 X_fresh = make_gaussian_mixture_shift(2, 1000, random_state=1)[2]
+print("Sliced Wasserstein distance to 1,000 fresh target rows")
 for name, rows in {"source rows": X_src[:1000], "samples": X_new}.items():
-    print(f"{name:<12} {sliced_wasserstein_distance(X_fresh, rows, random_state=0):.3f}")
+    print(f"  {name:<12} {sliced_wasserstein_distance(X_fresh, rows, random_state=0):.3f}")

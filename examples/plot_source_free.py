@@ -69,7 +69,7 @@ for ax, (name, X_new) in zip(axes, samples.items(), strict=True):
     ax.scatter(*X_new[:, [2, 5]].T, s=9, c="#0072B2", lw=0, label="samples")
     ax.set(title=name, xlabel="blood pressure (mm Hg)")
 axes[0].set_ylabel("HDL cholesterol (mg/dl)")
-axes[0].legend(loc="upper right")
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 plt.show()
 
 # %%
