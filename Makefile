@@ -2,7 +2,7 @@
 #   make demo        the main job on real data          make lint        ruff
 #   make test        the test suite                     make typecheck   mypy
 #   make test-slow   the tests marked slow              make bench       list and run the benchmarks
-#   make test-oldest the tests of what meets scikit-learn, with the oldest version that is supported
+#   make test-oldest the tests of what meets scikit-learn, with the oldest versions of all but PyTorch
 #   make docs        the site, in docs/_build/html
 #   make clean       remove caches and build output     make distclean   ... and the environment
 # Options:  PYTHON=python3.12   the interpreter that a new environment is made with
@@ -71,18 +71,20 @@ test: $(VENV)/.dev
 test-slow: $(VENV)/.dev
 	$(PY) -m pytest -m slow $(ARGS)
 
-OLDEST := 1.6.1
 CONTRACT := test_common.py test_augmentation.py test_frames.py test_preprocessing.py test_mixed_types.py \
 	test_mixed_type_columns.py test_model_selection.py test_scorers.py test_search.py
 
-$(VENV)/.oldest: $(VENV)/.dev
-	@echo "Installing scikit-learn $(OLDEST) beside the other packages"
-	@$(PY) -m pip install --quiet --no-deps --upgrade --target $(VENV)/oldest scikit-learn==$(OLDEST)
+# The oldest numpy and pandas have no wheels for Python 3.12 and later.
+$(VENV)/.oldest: oldest.txt $(VENV)/.dev
+	@$(PY) -c 'import sys; sys.exit(sys.version_info >= (3, 12) and "make test-oldest needs Python 3.10 or 3.11: make test-oldest PYTHON=python3.11 VENV=.venv311")'
+	@echo "Installing the oldest versions beside the other packages"
+	@rm -rf $(VENV)/oldest
+	@$(PY) -m pip install --quiet --no-deps --target $(VENV)/oldest -r oldest.txt
 	@touch $@
 
 test-oldest: export PYTHONPATH := $(VENV)/oldest
 test-oldest: $(VENV)/.oldest
-	@$(PY) -c "import sklearn; assert sklearn.__version__ == '$(OLDEST)'"
+	@$(PY) -c 'import numpy, sklearn; assert (numpy.__version__, sklearn.__version__) == ("1.24.4", "1.6.1")'
 	$(PY) -m pytest $(PARALLEL) $(wildcard $(addprefix tests/,$(CONTRACT)) $(addprefix tests/estimators/,$(CONTRACT)) \
 		$(addprefix tests/metrics/,$(CONTRACT))) $(ARGS)
 

@@ -53,7 +53,7 @@ for ax, (name, classifier) in zip(axes, classifiers.items(), strict=True):
     estimated = classifier.log_density_ratio(X_test, y_test)
     ax.scatter(truth[:500], estimated[:500], s=6, c="#0072B2", lw=0, alpha=0.6)
     ax.axline((0, 0), slope=1, color="k", lw=0.8)
-    ax.set(title=name, xlabel="true log ratio", ylim=(-22, 22))
+    ax.set(title=name, xlabel="true log ratio", ylim=(-8, 22))
     error = np.sqrt(np.mean((estimated - truth) ** 2))
     print(f"{name:<26}{error:>20.2f}{classifier.effective_sample_size_:>24.0f}")
 axes[0].set_ylabel("estimated")

@@ -167,6 +167,17 @@ def test_torch_is_pinned_first() -> None:
     assert all("==" in pin for pin in pins)
 
 
+def test_oldest_versions_are_those_that_are_allowed(wheel: zipfile.ZipFile) -> None:
+    """What users install comes at its lower bound; PyTorch is too large to be there twice."""
+    users = r"^Requires-Dist: ([\w-]+)>=([\d.]+)(?:; extra == '(?:cli|pandas|plot)')?$"
+    wanted = set(re.findall(users, metadata(wheel), re.MULTILINE))
+    lines = (ROOT / "oldest.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    bounds = {name: version for name, version in wanted if name != "torch"}
+    assert set(pins) - set(bounds) == {"pytz", "tzdata"}  # what the oldest pandas needs
+    assert [name for name, least in bounds.items() if not f"{pins[name]}.".startswith(f"{least}.")] == []
+
+
 def test_readme_commands_are_make_targets() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
