@@ -73,10 +73,10 @@ print(f"On the other women the best has {search.score(np.log(X_more), y_more):.3
 # %%
 # The search as a picture
 # -----------------------
-# Dots: the folds. With twenty women in each, they lie far apart, and so does what can be concluded.
+# With twenty women in each, the folds lie far apart, and so does what can be concluded.
 folds = np.array([search.cv_results_[f"split{i}_test_score"] for i in range(3)])
 figure, ax = plt.subplots(figsize=(5, 3), layout="constrained")
-ax.plot(folds.T, "o", color="0.6")
+ax.plot(folds.T, "o", color="0.6", label=["a fold", None, None])
 ax.plot(folds.mean(axis=0), "D-", color="#0072B2", label="mean")
 ax.set_xticks(range(3), ["0", "1", "10"])
 ax.set(xlabel="eta_consistency", ylabel="ROC AUC")
