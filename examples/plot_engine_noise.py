@@ -61,9 +61,9 @@ print(f"so eta_consistency = {gen.eta_consistency_:.3g}")
 # Spectra
 # -------
 # A series of noise says little to the eye; its power by frequency does. Lines: the mean over all series of a
-# class. The samples have moved from the source to the target: both resonances lie higher, and between and
-# above them there is more noise. What is left to do, the dip between the resonances and the last of the noise,
-# takes more steps and larger networks than a page should wait for.
+# class. The samples have moved from the source to the target: both resonances lie higher, and there is more
+# noise between and above them. What is left to do, the dip between the resonances and the last of the
+# noise, takes more steps and larger networks than a page should wait for.
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
 looks = {"source": ("0.6", "-"), "target, held out": ("#D55E00", "-"), "samples": ("#0072B2", "--")}
 domains = ((X_src, y_src), (X_held, y_held), (X_new, y_new))

@@ -36,7 +36,7 @@ X, y, domain = pack_domains(X_src, y_src, X_tgt, y_tgt)
 with TemporaryDirectory() as folder:
     short = {"n_networks": 1, "max_steps": 100, "batch_size": 64}
     classifier = DomainClassifier(n_folds=3, max_steps=100)
-    source = DiffusionGenerator(max_steps=500, batch_size=128)
+    source = DiffusionGenerator(max_steps=400, batch_size=128)
     gen = TGDPGenerator(source, domain_classifier=classifier, memory=folder, random_state=0, **short)
     search = GridSearchCV(
         gen,
