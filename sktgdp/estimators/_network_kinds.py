@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from sktgdp import nets
 from sktgdp._storage import Fields, Kind, Reader, Writer
-from sktgdp.estimators._architecture import Architecture, architecture_of
 from sktgdp.exceptions import ModelFileError, NotStorableError
+from sktgdp.nets._architecture import Architecture, architecture_of
 
 __all__ = ["NETWORK_KINDS"]
 

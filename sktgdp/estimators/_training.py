@@ -18,7 +18,6 @@ from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 from torch import nn
 
-from sktgdp.estimators._architecture import remember_architecture
 from sktgdp.estimators._batches import NoisedRows, Pool, PoolBatches
 from sktgdp.estimators._checkpoint import Checkpointing, FitCheckpoint, TrainingFile
 from sktgdp.estimators._devices import can_compile, has_fused_optimizer, seeded
@@ -35,6 +34,7 @@ from sktgdp.estimators._net import (
 from sktgdp.estimators._objectives import Denoising
 from sktgdp.estimators._processes import ALONE, Processes
 from sktgdp.estimators._settings import TrainingSettings
+from sktgdp.nets._architecture import remember_architecture
 from sktgdp.process import VPProcess
 
 __all__ = ["TrainedNetwork", "TrainingProblem", "train_network"]

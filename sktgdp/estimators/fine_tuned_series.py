@@ -15,7 +15,6 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sktgdp.estimators._architecture import architecture_of, remember_architecture
 from sktgdp.estimators._checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
 from sktgdp.estimators._devices import resolve_device, seeded
 from sktgdp.estimators._domains import CHECKPOINT, FOUR_ARRAYS, split_domains
@@ -24,6 +23,7 @@ from sktgdp.estimators._labels import LabelCode
 from sktgdp.estimators._memory import FitMemory
 from sktgdp.estimators._series_model import SeriesModel, check_classes
 from sktgdp.estimators.series_classifier import SHARED_CONSTRAINTS, SeriesClassifier
+from sktgdp.nets._architecture import architecture_of, remember_architecture
 
 __all__ = ["FineTunedSeriesClassifier"]
 

@@ -12,7 +12,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 from torch import nn
 
-from sktgdp.estimators._architecture import remember_architecture
 from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
 from sktgdp.estimators._devices import resolve_device, seeded
@@ -22,6 +21,7 @@ from sktgdp.estimators._labels import LabelCode
 from sktgdp.estimators._memory import FitMemory
 from sktgdp.estimators._series_model import SeriesModel, SeriesUnits, check_classes
 from sktgdp.nets import xresnet1d50, xresnet1d_small
+from sktgdp.nets._architecture import remember_architecture
 
 __all__ = ["SHARED_CONSTRAINTS", "SeriesClassifier"]
 

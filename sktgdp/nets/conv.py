@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, silu
 
+from sktgdp.nets._architecture import Portable
 from sktgdp.nets.mlp import NARROWEST, TIME_WIDTH, ResidualTrunk, TimeEmbedding
 from sktgdp.process import VPProcess, expand_as
 
@@ -76,7 +77,7 @@ class _Block(nn.Module):
         return x + self.second(silu(torch.addcmul(shift, self.first(x), 1.0 + scale)))
 
 
-class ScoreConv(nn.Module):
+class ScoreConv(Portable):
     """Noise prediction of series: a small U-Net.
 
     Far from both ends it commutes with shifts of the series by multiples of
@@ -191,7 +192,7 @@ class _Stem(nn.Module):
         return torch.cat([*features, x.flatten(1)], dim=1)
 
 
-class GuidanceConv(nn.Module):
+class GuidanceConv(Portable):
     """Log of the guidance function on series, or logit of a time-dependent domain classifier.
 
     Parameters
@@ -231,7 +232,7 @@ class GuidanceConv(nn.Module):
         return value if self.offset is None else value + self.offset(y).squeeze(1)
 
 
-class DomainConv(nn.Module):
+class DomainConv(Portable):
     """Logit of the domain of clean series, log q/p under class-balanced batches.
 
     Parameters

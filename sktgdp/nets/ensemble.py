@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sktgdp.nets._architecture import Portable
 from sktgdp.nets.mlp import GuidanceMLP
 
 __all__ = ["AnyPrecision", "MeanOf", "written_gradient"]
 
 
-class MeanOf(nn.Module):
+class MeanOf(Portable):
     """Mean of the outputs of several networks with the same arguments.
 
     Parameters
@@ -24,6 +26,15 @@ class MeanOf(nn.Module):
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"mean_of": list(self.members), "training": self.training}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "mean_of" in state:
+            self.__dict__ = MeanOf(state["mean_of"]).train(state["training"]).__dict__
+        else:
+            super().__setstate__(state)
 
     def forward(self, *args: Tensor | None) -> Tensor:
         """Evaluate every member and average."""

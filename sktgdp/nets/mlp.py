@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
+from sktgdp.nets._architecture import Portable
 from sktgdp.process import VPProcess, expand_as
 
 # Smallest noise that the steep part of the guidance divides by; keeps the exponential in range.
@@ -153,7 +154,7 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return (bias.addmm_ if bias.dtype == x.dtype == weight.dtype else bias.addmm)(x, weight.t())
 
 
-class ScoreMLP(nn.Module):
+class ScoreMLP(Portable):
     """Noise prediction of a table's rows.
 
     Parameters
@@ -187,7 +188,7 @@ class ScoreMLP(nn.Module):
         return expand_as(alpha, x_t) * velocity + expand_as(sigma, x_t) * x_t
 
 
-class GuidanceMLP(nn.Module):
+class GuidanceMLP(Portable):
     """Log of the guidance function, or logit of a time-dependent domain classifier.
 
     Parameters
@@ -227,7 +228,7 @@ class GuidanceMLP(nn.Module):
         return torch.sqrt(self.process.sigma(t).square() + NARROWEST**2)
 
 
-class DomainMLP(nn.Module):
+class DomainMLP(Portable):
     """Logit of the domain of clean rows, log q/p under class-balanced batches.
 
     Parameters

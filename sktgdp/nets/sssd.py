@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu, silu
 from torch.utils.checkpoint import checkpoint as recompute
 
+from sktgdp.nets._architecture import Portable
 from sktgdp.nets.mlp import TimeEmbedding
 from sktgdp.nets.s4 import DiagonalSSM, S4Layer
 from sktgdp.process import VPProcess, expand_as
@@ -91,7 +92,7 @@ class ResidualBlock(nn.Module):
         return (x + self.residual(gated)) * math.sqrt(0.5), self.skip(gated)
 
 
-class SSSDECG(nn.Module):
+class SSSDECG(Portable):
     r"""Noise prediction of series by state-space layers: :math:`\alpha_t F(x_t, t, y) + \sigma_t x_t`.
 
     The defaults are the published size. ``n_blocks=4, n_channels=32`` trains on a CPU.

@@ -27,6 +27,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from sktgdp.nets._architecture import Portable
+
 __all__ = ["XResNet1d", "xresnet1d50", "xresnet1d_small"]
 
 
@@ -71,7 +73,7 @@ class _MeanMaxPool(nn.Module):
         return torch.cat([x.mean(2), x.amax(2)], dim=1)
 
 
-class XResNet1d(nn.Module):
+class XResNet1d(Portable):
     """Residual network of series: (batch, n_channels, length) -> (batch, n_outputs) logits.
 
     Parameters

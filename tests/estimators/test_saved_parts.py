@@ -28,7 +28,7 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
-from small_models import TINY, TINY_NETWORK, TINY_SERIES, tiny_tgdp
+from small_models import TINY, TINY_NETWORK, TINY_RATIO, TINY_SERIES, tiny_tgdp
 from torch import Tensor, nn
 
 import sktgdp
@@ -310,12 +310,37 @@ def test_pickle_and_joblib(tmp_path: Path) -> None:
         assert repr(clone(sktgdp.load(tmp_path / "model"))) == repr(model)
 
 
-def test_skops_of_what_has_no_network() -> None:
+def with_forest() -> DomainClassifier:
+    return DomainClassifier(RandomForestClassifier(n_estimators=2, random_state=0), n_folds=2, random_state=0)
+
+
+SKOPS: dict[str, Any] = {
+    "ratio of a forest": lambda: with_forest().fit(*TABLE),
+    "ratio": lambda: DomainClassifier(**TINY_RATIO, random_state=0).fit(*TABLE),
+    "diffusion": lambda: DiffusionGenerator(**TINY_NETWORK).fit(*TABLE[:2]),
+    "diffusion of series": lambda: DiffusionGenerator(**{**TINY_NETWORK, "hidden_sizes": (4, 4)}).fit(SERIES),
+    "fine-tuned": lambda: FineTunedDiffusionGenerator(DiffusionGenerator(**TINY_NETWORK), **TINY).fit(*TABLE),
+    "tgdp": lambda: tiny_tgdp(eta_cycle=1.0).fit(*TABLE),
+    "classifier of series": lambda: SeriesClassifier(max_steps=2, random_state=0).fit(SERIES, Y[:24]),
+}
+
+
+@pytest.mark.usefixtures("global_rng_untouched")
+@pytest.mark.parametrize("fit", SKOPS.values(), ids=SKOPS)
+def test_skops(fit: Any) -> None:
+    """Everything but numbers, texts and scikit-learn's estimators is to be trusted by name."""
     skops = pytest.importorskip("skops.io")
-    forest = RandomForestClassifier(n_estimators=2, random_state=0)
-    model = DomainClassifier(forest, n_folds=2, random_state=0).fit(*TABLE)
+    model = fit()
     data = skops.dumps(model)
     untrusted = skops.get_untrusted_types(data=data)
-    assert all(name.startswith(("sktgdp.", "numpy.", "sklearn.")) for name in untrusted)
+    assert f"{type(model).__module__}.{type(model).__name__}" in untrusted
+    assert {name.split(".")[0] for name in untrusted} <= {"sktgdp", "numpy", "sklearn", "torch", "joblib"}
     again = skops.loads(data, trusted=untrusted)
-    np.testing.assert_array_equal(model.log_density_ratio(ROWS, Y), again.log_density_ratio(ROWS, Y))
+    if hasattr(model, "sample"):
+        found = [each.sample(9, random_state=0)[0] for each in (model, again)]
+    else:
+        rows = (SERIES,) if isinstance(model, SeriesClassifier) else (ROWS, Y)
+        found = [each.predict_proba(*rows) for each in (model, again)]
+    np.testing.assert_array_equal(*found)
+    with pytest.raises(skops.exceptions.UntrustedTypesFoundException):
+        skops.loads(data)
