@@ -73,8 +73,7 @@ html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
     "show_prev_next": True,
-    # scripts are wide: no list of headings beside them
-    "secondary_sidebar_items": {"**": ["page-toc"], "auto_examples/**": []},
+    "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
 }
