@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from sktgdp.cli._run import UserError, note
 
@@ -46,8 +45,11 @@ def read_table(path: Path, missing: Sequence[str] = ()) -> pd.DataFrame:
         raise UserError(f"{path} is empty. The first line must name the columns.") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
-    except (ValueError, OSError, EOFError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read as {'Parquet' if parquet else 'CSV'}: {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the readers make of arbitrary bytes
+        what = str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}, {error}"
+        raise UserError(f"{path} cannot be read as {'Parquet' if parquet else 'CSV'}: {what}") from error
     frame.columns = frame.columns.astype(str)
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()].unique().tolist()
