@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from sktgdp.oracles import paper_mixture_shift
@@ -110,13 +112,16 @@ def draw_steps(
         1, len(curves), figsize=(3.6 * len(curves) + 0.4, 3.9), layout="constrained", squeeze=False
     )
     for ax, (name, values) in zip(axes[0], curves.items(), strict=True):
-        for solver, line, color, marker in zip(solvers, values, (*COLORS, GREY), "osD^v<>P", strict=True):
+        styles = zip(cycle((*COLORS, GREY)), "osD^v<>PXd*")  # more than there are solvers
+        for solver, line, (color, marker) in zip(solvers, values, styles, strict=False):
             ax.plot(calls, line, color=color, marker=marker, markersize=4, linewidth=1, label=solver)
         ax.set(xscale="log", yscale="log", xlabel="calls of the network", xticks=calls)
         ax.set_xticklabels([str(c) for c in calls])
         ax.minorticks_off()
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
         ax.set_title(name, fontsize=9)
     axes[0, 0].set_ylabel("sliced 2-Wasserstein distance")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 * len(curves), frameon=False)
     _save(figure, path)
