@@ -49,8 +49,8 @@ def fit_under_fire(
     Children of a server that has never trained: torch refuses to train in the fork of a process that has.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["sktgdp", "kill_fits"])
-    result, n_kills = folder.with_name("result.safetensors"), 0
+    context.set_forkserver_preload(["sktgdp.estimators", "kill_fits"])
+    result, n_kills = folder.with_name(f"{folder.name}.safetensors"), 0
     for delay in [*delays, None]:
         process = context.Process(target=_fit, args=(make, domains, folder, result))
         process.start()

@@ -72,8 +72,13 @@ def test_bars_on_sampling() -> None:
     assert _bar("unguided", times) == ("1.50 to 1.50", True)
     assert not _bar("guided", times | {"1,000 × 2: unguided": Result([0.8])})[1]
     losses = {"mixture": 1.02, "heart": 1.2}
-    few = {f"10 calls over 50: {name}": Result(facts={"dpm++2m": loss}) for name, loss in losses.items()}
-    assert _bar("10 network calls", few) == ("1.02 on the mixture, 1.20 on heart disease", False)
+    few = {
+        f"10 calls over 50: {name}": Result(facts={"dpm++2m": loss, "unipc": 1.0})
+        for name, loss in losses.items()
+    }
+    figure, reached = _bar("10 network calls", few)
+    assert figure.startswith("`dpm++2m`: 1.02 on the mixture, 1.20 on heart disease; `unipc`: 1.00")
+    assert not reached
     files = {"stream: 100 rows": Result(peak_mib=50.0), "stream: 1,000 rows": Result(peak_mib=52.0)}
     assert _bar("memory", files) == ("50 MiB and 52 MiB", True)
 
