@@ -54,6 +54,10 @@ def test_search_with_a_killed_worker(tmp_path: Path) -> None:
         get_reusable_executor().shutdown(kill_workers=True)
     assert np.isfinite(results["mean_test_score"]).all()
     left = [p.name for p in kept.rglob("*") if p.is_file()]
+    # loky kills the other worker too; joblib writes beside a result and renames, so one may be half written
+    half_written = [name for name in left if ".thread-" in name]
+    assert len(half_written) <= 1
+    left = [name for name in left if name not in half_written]
     allowed = (".pkl", ".json", ".lock", ".gitignore", ".py")
     assert all(name.endswith(allowed) for name in left), left
 
