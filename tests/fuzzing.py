@@ -1,14 +1,29 @@
-"""A seeded fuzzer of files: the same mutations on every machine."""
+"""A seeded fuzzer of files: the same mutations on every machine, read with bounded memory."""
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
 # what parsers look for, and what they do not expect
 TOKENS = [b"\x00", b"\xff\xfe", b"\xc3", b"\n", b"\r", b'"', b"'", b",", b"-", b"{", b"("]
 TOKENS += [b"1e999", b"nan", b"99999999999"]
+
+
+@contextmanager
+def bounded_memory(extra: int) -> Iterator[None]:
+    """Let allocations fail that ask for more than this beyond the present size."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + extra, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def mutations(data: bytes, n: int, seed: int) -> Iterator[bytes]:

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import resource
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from fuzzing import mutations
+from fuzzing import bounded_memory, mutations
 
 from sktgdp.cli._run import UserError
 from sktgdp.cli._tables import read_table
 
 GIGABYTE = 2**30
 N_FILES = 40
-
-
-@contextmanager
-def _bounded_memory(extra: int) -> Iterator[None]:
-    """Let allocations fail that ask for more than this beyond the present size."""
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (used + extra, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def table() -> pd.DataFrame:
@@ -59,7 +44,7 @@ def test_tables(tmp_path: Path, name: str) -> None:
     path, inside = tmp_path / name, name.startswith("inside")
     data = write(path)
     outcomes, nameless = {"read": 0, "refused": 0}, []
-    with _bounded_memory(GIGABYTE), warnings.catch_warnings():
+    with bounded_memory(GIGABYTE), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for mutated in mutations(gzip.decompress(data) if inside else data, n=N_FILES, seed=len(name)):
             path.write_bytes(gzip.compress(mutated) if inside else mutated)

@@ -6,34 +6,19 @@ table a `ValueError` that names the file.
 
 from __future__ import annotations
 
-import resource
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ecg_files import signals, write, write_ptbxl
-from fuzzing import mutations
+from fuzzing import bounded_memory, mutations
 from scipy.io import savemat
 
 from sktgdp.datasets import RecordError, load_challenge, load_ptbxl, load_wfdb_records
 
 CODES = ["{'NORM': 100.0, 'SR': 0.0}", "{'IMI': 80.0}", "{'AMI': 50.0, 'SR': 0.0}", "{'NDT': 100.0}"]
 GIGABYTE = 2**30
-
-
-@contextmanager
-def _bounded_memory(extra: int) -> Iterator[None]:
-    """Let allocations fail that ask for more than this beyond the present size."""
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (used + extra, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _write_challenge(path: Path, fmt: str) -> Path:
@@ -54,7 +39,7 @@ def test_records(tmp_path: Path, fmt: str, part: str) -> None:
     path = _write_challenge(tmp_path / "a", fmt)
     file = min(f for f in tmp_path.iterdir() if (f.suffix == ".hea") == (part == "header"))
     text, outcomes = file.read_bytes(), {"read": 0, "refused": 0}
-    with _bounded_memory(GIGABYTE):
+    with bounded_memory(GIGABYTE):
         for mutated in mutations(text, n=60, seed=len(fmt)):
             file.write_bytes(mutated)
             try:
@@ -73,7 +58,7 @@ def test_tables_of_labels(tmp_path: Path, name: str) -> None:
     write_ptbxl(tmp_path, CODES)
     file = tmp_path / name
     text, outcomes, nameless = file.read_bytes(), {"read": 0, "refused": 0}, []
-    with _bounded_memory(GIGABYTE), warnings.catch_warnings():
+    with bounded_memory(GIGABYTE), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of labels that no record has any more
         for mutated in mutations(text, n=150, seed=0):
             file.write_bytes(mutated)
