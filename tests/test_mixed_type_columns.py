@@ -102,6 +102,52 @@ def test_auto_takes_quantiles_where_there_is_no_density(people: pd.DataFrame) ->
         np.testing.assert_array_equal(z[:, 2:4], plain[:, 2:4])  # booleans, and times to the last bit
 
 
+def levelled(rng: np.random.Generator, n: int) -> pd.DataFrame:
+    """Columns of few values, with a category that makes it a table without density."""
+    years = rng.integers(5, 12, n)
+    return pd.DataFrame(
+        {
+            "years": years,
+            "marks": rng.choice([1.0, 1.3, 1.7, np.nan], n),
+            "sex": rng.integers(0, 2, n),
+            "age": np.arange(n) % 40,
+            "degree": pd.Series(years).map("degree {}".format),
+        }
+    )
+
+
+def test_few_values_get_indicators(rng: np.random.Generator) -> None:
+    frame = levelled(rng, 400)
+    encoder = MixedTypeEncoder(numeric="auto").fit(frame)
+    names = encoder.get_feature_names_out().tolist()
+    assert names[:8] == ["years", *(f"years_{k}" for k in range(5, 12))]
+    assert names[8:15] == ["marks", "marks_missing", "marks_1.0", "marks_1.3", "marks_1.7", "sex", "age"]
+    z = encoder.transform(frame)
+    pd.testing.assert_frame_equal(encoder.inverse_transform(z), frame)
+    np.testing.assert_allclose(z.mean(axis=0), 0.0, atol=1e-9)
+    assert z[:, encoder.output_slices_["years"]][:, 1:].var(axis=0).mean() == pytest.approx(1.0)
+    # the largest indicator counts, not the number beside it
+    z[:, 0] = 0.0
+    z += rng.normal(size=z.shape, scale=0.2)
+    pd.testing.assert_series_equal(encoder.inverse_transform(z)["years"], frame["years"])
+
+
+def test_what_is_no_level_keeps_its_value(rng: np.random.Generator) -> None:
+    frame = levelled(rng, 400)
+    frame["years"] = frame["years"] * 2
+    encoder = MixedTypeEncoder(numeric="auto", clip=False).fit(frame)
+    other = frame.head(3).assign(years=[13, 27, 4], marks=[1.5, 1.7, np.nan])
+    pd.testing.assert_frame_equal(encoder.inverse_transform(encoder.transform(other)), other)
+
+
+@pytest.mark.parametrize(("n", "n_columns"), [(139, 1), (140, 8)])
+def test_levels_need_rows(rng: np.random.Generator, n: int, n_columns: int) -> None:
+    frame = levelled(rng, n)[["years", "degree"]]
+    frame["years"] = np.arange(n) % 7
+    at = MixedTypeEncoder(numeric="auto").fit(frame).output_slices_["years"]
+    assert at == slice(0, n_columns)
+
+
 def test_numbers_are_scaled_as_by_the_row_standardizer(rng: np.random.Generator) -> None:
     table = rng.normal([1.0, -200.0, 1e6], [3.0, 0.5, 1e-2], (1000, 3))
     scaler, encoder = RowStandardizer().fit(table), MixedTypeEncoder().fit(table)

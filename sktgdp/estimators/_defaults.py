@@ -32,21 +32,28 @@ def is_series(event_shape: tuple[int, ...]) -> bool:
     return len(event_shape) == 2
 
 
+WIDE = 64  # numbers in a row: 128 hidden units blur what depends on one category of a hundred
+
+
 class ByRank(NamedTuple):
-    """A default for tables, and one for series."""
+    """A default for tables, and one for series; another for wide tables where these differ."""
 
     table: Any
     series: Any
+    wide_table: Any = None
 
     def of(self, event_shape: tuple[int, ...], given: Any = "auto") -> Any:
         """What was given, or the default for rows of this shape in place of "auto"."""
         if not (isinstance(given, str) and given == "auto"):
             return given
-        return self.series if is_series(event_shape) else self.table
+        if is_series(event_shape):
+            return self.series
+        is_wide = self.wide_table is not None and math.prod(event_shape) > WIDE
+        return self.wide_table if is_wide else self.table
 
 
 SCORE_NETWORK = ByRank(ScoreMLP, ScoreConv)
-SCORE_SIZES = ByRank((128, 128, 128), (24, 48, 96, 192))
+SCORE_SIZES = ByRank((128, 128, 128), (24, 48, 96, 192), wide_table=(256, 256, 256))
 GUIDANCE_NETWORK = ByRank(GuidanceMLP, GuidanceConv)
 SERIES_GUIDANCE_SIZES = (48, 48)
 DOMAIN_NETWORK = ByRank(DomainMLP, DomainConv)

@@ -90,4 +90,13 @@ class FitMemory:
         cached = self.store.cache(_compute, ignore=["compute"])
         with FileLock(locks / f"{key}.lock"):
             result: T = cached(name, key, compute)
+            if cached.check_call_in_cache(name, key, compute):  # not where the disk was full
+                _remove_half_written(cached.call_and_shelve(name, key, compute))
         return result
+
+
+def _remove_half_written(kept: Any) -> None:
+    """Remove what killed processes were writing beside a result; joblib writes under other names first."""
+    folder = Path(kept.store_backend.location, kept.func_id, kept.args_id)
+    for path in folder.glob("*.*.*"):  # output.pkl and metadata.json, with an ending of the process
+        path.unlink(missing_ok=True)

@@ -50,6 +50,7 @@ from sktgdp.preprocessing import (
     TransformerChain,
 )
 from sktgdp.preprocessing._columns import CategoryColumn
+from sktgdp.preprocessing._levels import Levels
 from sktgdp.preprocessing._numbers import (
     BooleanColumn,
     IntegerColumn,
@@ -135,10 +136,16 @@ def _check_logistic(value: LogisticRegression) -> None:
 
 
 def _check_column(value: NumericColumn) -> None:
-    require(value.numeric in ("standard", "quantile") and 0 <= value.missing_rate < 1, "odd settings")
+    require(value.numeric in ("standard", "quantile", "levels") and 0 <= value.missing_rate < 1, "odd settings")
     require(value.low <= value.high and getattr(value, "step", 1) > 0, "an empty range")
     require(value.kind == "boolean" or value.dtype is not None, "no dtype")
     value.inverse(np.zeros((1, value.width)))
+
+
+def _check_levels(value: Levels) -> None:
+    require(value.shares.shape == value.values.shape, "other numbers of levels")
+    require(len(value.values) > 1 and bool((np.diff(value.values) > 0).all()), "levels that do not ascend")
+    require(bool((value.shares > 0).all()) and abs(value.shares.sum() - 1) < 1e-6, "odd shares of levels")
 
 
 def _check_category(value: CategoryColumn) -> None:
@@ -177,6 +184,7 @@ COLUMN: dict[str, Check] = {
     "origin": number,
     "scaler": lambda value: isinstance(value, QuantileScaler) or fitted(StandardScaler)(value),
 }
+LEVELS: dict[str, Check] = {"levels": optional(instance(Levels))}  # none in models of older versions
 SIGNAL: dict[str, Check] = {"event_shape_": shape}
 
 SCIKIT_LEARN = (
@@ -219,12 +227,14 @@ COLUMNS = (
         QuantileScaler,
         {"line": fitted(StandardScaler), "curve": fitted(Pipeline), "u_ends": _ends, "z_ends": _ends},
     ),
-    Stored(NumericColumn, COLUMN, check=_check_column),
-    Stored(BooleanColumn, COLUMN, check=_check_column),
-    Stored(IntegerColumn, COLUMN | {"step": count}, check=_check_column),
+    Stored(Levels, {"values": array("iuf", 1), "shares": floats(1)}, check=_check_levels),
+    Stored(NumericColumn, COLUMN, LEVELS, check=_check_column),
+    Stored(BooleanColumn, COLUMN, LEVELS, check=_check_column),
+    Stored(IntegerColumn, COLUMN | {"step": count}, LEVELS, check=_check_column),
     Stored(
         TimeColumn,
         COLUMN | {"step": count, "takes": one_of("m", "M"), "kind": one_of("datetime", "timedelta")},
+        LEVELS,
         check=_check_column,
     ),
     Stored(

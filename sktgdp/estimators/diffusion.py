@@ -136,8 +136,9 @@ class DiffusionGenerator(NetworkGenerator):
         is called with (x_t, t, y) and returns the noise. None is `sktgdp.nets.ScoreMLP` for tables and
         `sktgdp.nets.ScoreConv` for series.
     hidden_sizes : sequence of int or "auto", default="auto"
-        Of the default network: for tables the hidden layers, "auto" is (128, 128, 128); for series the
-        channels on each level, every level four times as coarse as the last, "auto" is (24, 48, 96, 192).
+        Of the default network: for tables the hidden layers, "auto" is (128, 128, 128), and (256, 256, 256)
+        where a row has over 64 numbers, indicators of categories among them; for series the channels on each
+        level, every level four times as coarse as the last, "auto" is (24, 48, 96, 192).
     max_steps : int or "auto", default="auto"
         Gradient steps; "auto" is 3,000 for tables and 1,500 for series.
     batch_size : int or "auto", default="auto"

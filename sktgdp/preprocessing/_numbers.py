@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
+from sktgdp.preprocessing._levels import Levels
+
 __all__ = [
     "BooleanColumn",
     "IntegerColumn",
@@ -89,7 +91,7 @@ def _plain(scaler: Any) -> Any:
 
 
 class NumericColumn:
-    """Real numbers, less their mean, scaled; and, where some are missing, a mark of those.
+    """Real numbers, less their mean, scaled; where some are missing, a mark of those; and marks of levels.
 
     The base of all kinds whose values lie on a line: they differ in how values become numbers (`learn`,
     `encode`) and numbers become values (`decode`).
@@ -99,6 +101,7 @@ class NumericColumn:
     takes = "iufb"
     low: Any
     high: Any
+    levels: Levels | None = None  # with numeric="levels", where the values are few
 
     def __init__(self, name: Hashable, dtype: Any, numeric: str, clip: bool) -> None:
         self.name, self.dtype, self.numeric, self.clip = name, dtype, numeric, clip
@@ -110,15 +113,18 @@ class NumericColumn:
             raise ValueError(f"Column {self.name!r} has only missing values: there is nothing to learn from.")
         self.missing_rate = float(missing.mean())
         self.learn(values)
-        scaler: Any = QuantileScaler() if self.numeric == "quantile" else _plain(StandardScaler())
+        self.levels = Levels.of(values) if self.numeric == "levels" else None
+        scaler: Any = _plain(StandardScaler()) if self.numeric == "standard" else QuantileScaler()
         self.scaler = scaler.fit(self.encode(values)[:, None])
 
     def transform(self, column: Any) -> Floats:
-        """Scaled values, shape (n, 1), or values and marks of the missing ones, shape (n, 2)."""
+        """Scaled values, marks of the missing ones if there are any, and of levels; shape (n, width)."""
         missing, values = self._split(column)
         z = np.zeros((len(missing), self.width))  # zero, the mean, stays where a value is missing
         if len(values):
             z[~missing, 0] = self.scaler.transform(self.encode(values)[:, None])[:, 0]
+            if self.levels is not None:
+                z[~missing, self._width_of_number :] = self.levels.transform(values)
         if self.missing_rate:
             z[:, 1] = (missing - self.missing_rate) / self._mark_scale
         elif missing.any():
@@ -128,6 +134,9 @@ class NumericColumn:
     def inverse(self, z: Floats) -> tuple[NDArray[Any], Mask]:
         """Values, shape (n,), and marks of the missing ones."""
         values = self.decode(self.scaler.inverse_transform(z[:, :1])[:, 0])
+        if self.levels is not None:
+            level, known = self.levels.inverse(z[:, self._width_of_number :])
+            values[known] = level[known]
         if not self.missing_rate:
             return values, np.zeros(len(z), dtype=bool)
         return values, z[:, 1] * self._mark_scale + self.missing_rate > 0.5
@@ -168,12 +177,17 @@ class NumericColumn:
     @property
     def width(self) -> int:
         """Number of output columns."""
+        return self._width_of_number + (0 if self.levels is None else len(self.levels.values))
+
+    @property
+    def _width_of_number(self) -> int:
         return 2 if self.missing_rate else 1
 
     @property
     def suffixes(self) -> list[str]:
         """What to add to the column's name for the names of the output columns."""
-        return ["", "_missing"][: self.width]
+        levels = [] if self.levels is None else [f"_{value}" for value in self.levels.values.tolist()]
+        return ["", "_missing"][: self._width_of_number] + levels
 
     @property
     def log_scale(self) -> float | None:

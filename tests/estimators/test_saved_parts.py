@@ -156,6 +156,17 @@ def test_transformers_of_tables(name: str, tmp_path: Path) -> None:
     assert repr(again) == repr(model)
 
 
+def test_levels_of_a_frame(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"years": np.arange(90) % 4, "marks": np.arange(90) % 3 / 2, "sex": ["f", "m"] * 45})
+    model = DiffusionGenerator(**TINY_NETWORK).fit(frame)
+    assert [column.levels is None for column in model.transformer_._columns[:2]] == [False, False]
+    model.save(tmp_path / "model")
+    again = sktgdp.load(tmp_path / "model", device="cpu")
+    pd.testing.assert_frame_equal(
+        model.sample(9, random_state=0)[0], again.sample(9, random_state=0)[0], check_exact=True
+    )
+
+
 def test_transformers_of_series(tmp_path: Path) -> None:
     chain = make_chain(
         BandPass(2.0, 20.0, rate=64), Resampler(64, 32), SpectralTransformer(8), RowStandardizer(per="value")

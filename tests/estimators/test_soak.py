@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import re
 import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -55,10 +54,6 @@ def test_search_with_a_killed_worker(tmp_path: Path) -> None:
         get_reusable_executor().shutdown(kill_workers=True)
     assert np.isfinite(results["mean_test_score"]).all()
     left = [p.name for p in kept.rglob("*") if p.is_file()]
-    # loky kills the other worker too; joblib writes beside a result and renames, so one may be half written
-    half_written = [name for name in left if re.search(r"\.(pkl|json|py)\..", name)]
-    assert len(half_written) <= 1
-    left = [name for name in left if name not in half_written]
     allowed = (".pkl", ".json", ".lock", ".gitignore", ".py")
     assert all(name.endswith(allowed) for name in left), left
 
