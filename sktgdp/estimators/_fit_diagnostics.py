@@ -21,6 +21,7 @@ from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._chunks import Draw, draw_rows
 from sktgdp.estimators._defaults import ByRank
 from sktgdp.estimators._domains import Floats
+from sktgdp.estimators._support import outside_in_turn
 from sktgdp.exceptions import MemorizationWarning
 from sktgdp.metrics._distances import nearest_distances
 from sktgdp.preprocessing import MixedTypeEncoder, RowStandardizer
@@ -38,6 +39,8 @@ MEMORIZED = 1.0 / 3.0  # of the second closest distance, as in `sktgdp.metrics.m
 LOW_TAIL = 0.05
 # When to warn.
 MARGIN, N_EXCHANGES = 0.1, 199
+NEAR, FAR = 0.1, 0.5  # beyond a range, as shares of its length
+ASTRAY = 0.5  # rows that are far outside, over those held out
 
 
 def noticed(generator: Any) -> dict[str, float]:
@@ -67,7 +70,7 @@ def with_drawn_rows(generator: Any, z: Floats, seed: int) -> dict[str, float]:
     figures: dict[str, float] = {"n_drawn": len(drawn)}
     if not len(drawn):
         return figures
-    figures["outside_support"] = float(generator.support_.outside(drawn).mean())
+    figures |= _outside(generator, z, drawn)
     near = _Neighbours(z.reshape(len(z), -1), drawn.reshape(len(drawn), -1), HELD.of(z.shape[1:]), rng)
     closest = near.closest(near.trained)
     for rows, end in ((~near.trained, ""), (near.trained, "_holdout")):
@@ -79,6 +82,26 @@ def with_drawn_rows(generator: Any, z: Floats, seed: int) -> dict[str, float]:
             figures[f"memorization_ratio{end}"] = float(np.mean(first <= MEMORIZED * second))
     if np.isfinite(closest).all():
         warn_if_memorized(near, rng)
+    return figures
+
+
+def _outside(generator: Any, z: Floats, drawn: Floats) -> dict[str, float]:
+    """Shares of rows outside the ranges of the training rows, those drawn and those held out in turn."""
+    source = getattr(getattr(generator, "source_model_", None), "support_", None)
+    figures = {}
+    for name, margin in (("outside_support", NEAR), ("far_outside_support", FAR)):
+        figures[name] = float(generator.support_.outside(drawn, margin).mean())
+        figures[f"{name}_holdout"] = float(outside_in_turn(z, source, margin).mean())
+    share, held = figures["far_outside_support"], figures["far_outside_support_holdout"]
+    if share > held + ASTRAY:
+        warnings.warn(
+            f"The model has not learned its rows: {share:.0%} of the rows drawn after the fit lie far outside "
+            f"the ranges of the training rows, and {held:.0%} of training rows held out in turn. More steps, "
+            "a lower lr, or features of a scale of about 1 may help; for a transfer a source that is nearer. "
+            "Look at history_, and see `diagnostics_`.",
+            ConvergenceWarning,
+            stacklevel=level_of_user(),
+        )
     return figures
 
 

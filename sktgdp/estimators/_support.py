@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 from sktgdp.estimators._chunks import FEWEST, Draw, draw_rows
 from sktgdp.estimators._domains import Floats
 from sktgdp.metrics._distances import nearest_distances
 
-__all__ = ["KnownRows", "SampleDiagnostics", "Support", "remember_rows", "without_copies"]
+__all__ = ["KnownRows", "SampleDiagnostics", "Support", "outside_in_turn", "remember_rows", "without_copies"]
 
 # In the units of the transformer, where a standard deviation is about 1.
 MARGIN = 0.1
 SAME = 0.01
 ATTEMPTS = 10
+BLOCK = 2**22  # numbers
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,10 @@ class Support:
             return self
         return Support(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
-    def outside(self, z: Floats) -> NDArray[np.bool_]:
-        """Rows with a coordinate beyond its range by more than a tenth of the range's length, or 0.1."""
-        margin = MARGIN * np.maximum(self.high - self.low, 1.0)
-        beyond = (z < self.low - margin) | (z > self.high + margin)
+    def outside(self, z: Floats, margin: float = MARGIN) -> NDArray[np.bool_]:
+        """Rows with a coordinate beyond its range by more than a share of the range's length, or of 1."""
+        margins = margin * np.maximum(self.high - self.low, 1.0)
+        beyond = (z < self.low - margins) | (z > self.high + margins)
         return np.asarray(beyond.reshape(len(z), -1).any(axis=1))
 
 
@@ -70,6 +72,20 @@ class SampleDiagnostics:
     def n_outside(self) -> int:
         """Number of rows outside the support."""
         return int(self.outside.sum())
+
+
+def outside_in_turn(z: Floats, more: Support | None, margin: float = MARGIN) -> NDArray[np.bool_]:
+    """Which rows are outside the ranges of all the others, and of further rows; two rows at least."""
+    rows = z.reshape(len(z), -1)
+    found = np.zeros(len(z), dtype=bool)
+    for at in gen_batches(rows.shape[1], max(1, BLOCK // len(z))):
+        part = rows[:, at]
+        ends = np.partition(part, (1, -2), axis=0)
+        low = np.where(part == ends[0], ends[1], ends[0])
+        high = np.where(part == ends[-1], ends[-2], ends[-1])
+        further = None if more is None else Support(more.low.reshape(-1)[at], more.high.reshape(-1)[at])
+        found |= Support(low, high).joined(further).outside(part, margin)
+    return found
 
 
 class KnownRows:

@@ -26,6 +26,8 @@ CLOSENESS = {
     for end in ("", "_holdout")
 } | {"distance_to_closest_record_median", "distance_to_closest_record_holdout_median"}
 
+RANGES = {f"{far}outside_support{end}" for far in ("", "far_") for end in ("", "_holdout")}
+
 
 def codes(n: int, seed: int) -> Floats:
     """Rows of which many are the same, with both zeros."""
@@ -113,7 +115,7 @@ def test_every_generator_has_them() -> None:
     ):
         first, again = (dict(model.fit(*data).diagnostics_) for _ in range(2))
         assert first == again
-        assert first.keys() == CLOSENESS | more | {"skipped_steps", "n_drawn", "outside_support"}
+        assert first.keys() == CLOSENESS | more | {"skipped_steps", "n_drawn"} | RANGES
         assert all(map(math.isfinite, first.values()))
         assert first["n_drawn"] == n_drawn
         assert model.fit_time_["diagnostics"] > 0
@@ -152,7 +154,26 @@ def test_samples_without_numbers_are_announced_by_the_fit() -> None:
         model.sample(2)
 
 
-# The warning ----------------------------------------------------------------------------------------
+# The warnings ---------------------------------------------------------------------------------------
+class Astray(ScoreMLP):
+    """Finds no noise in rows, except while it is trained: what is drawn grows to alpha(0)/alpha(1)."""
+
+    def forward(self, x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        return super().forward(x_t, t, y) * float(self.training)
+
+
+def test_rows_far_from_the_training_rows_are_announced() -> None:
+    X = gaussian(60, 0)
+    with pytest.warns(ConvergenceWarning, match="has not learned its rows: .* far outside") as found:
+        model = DiffusionGenerator(Astray, **TINY_NETWORK).fit(X)
+    assert found[0].filename == __file__
+    assert model.diagnostics_["far_outside_support"] > 0.9
+    assert model.diagnostics_["far_outside_support_holdout"] < 0.1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        DiffusionGenerator(**TINY_NETWORK).fit(X)
+
+
 def test_rows_learned_by_heart_are_announced() -> None:
     """Ten rows, trained on for long, come back; with some of them held out they do not."""
     X = np.random.default_rng(0).normal(size=(10, 4))

@@ -14,7 +14,8 @@ from torch import Tensor
 
 import sktgdp
 from sktgdp import DiffusionGenerator, TGDPGenerator
-from sktgdp.estimators._support import KnownRows, Support
+from sktgdp.estimators import _support
+from sktgdp.estimators._support import KnownRows, Support, outside_in_turn
 from sktgdp.preprocessing import RowStandardizer
 
 FAST: dict[str, Any] = {"random_state": 3, "n_steps": 3}
@@ -29,6 +30,23 @@ def test_support_has_a_margin() -> None:
 def test_supports_are_joined() -> None:
     both = Support.of(np.array([[0.0], [1.0]])).joined(Support.of(np.array([[-3.0], [0.5]])))
     assert (both.low, both.high) == (-3.0, 1.0)
+
+
+@pytest.mark.parametrize("further", [None, Support(np.full(2, -2.0), np.full(2, 1.5))])
+@pytest.mark.parametrize("n_rows", [2, 9])
+def test_rows_held_out_in_turn(
+    further: Support | None, n_rows: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the ranges were taken again without each row; equal rows, and blocks of a few columns."""
+    monkeypatch.setattr(_support, "BLOCK", n_rows)
+    z = rng.normal(size=(n_rows, 2)) ** 3
+    z[-2:, 0] = z[:, 0].max() + 1.0
+    for margin in (0.1, 0.5):
+        expected = [
+            Support.of(np.delete(z, k, axis=0)).joined(further).outside(z[[k]], margin)[0]
+            for k in range(n_rows)
+        ]
+        assert outside_in_turn(z, further, margin).tolist() == expected
 
 
 def test_diagnostics_of_samples(few: tuple[Any, ...]) -> None:
