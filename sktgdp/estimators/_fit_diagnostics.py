@@ -95,8 +95,8 @@ def _outside(generator: Any, z: Floats, drawn: Floats) -> dict[str, float]:
     share, held = figures["far_outside_support"], figures["far_outside_support_holdout"]
     if share > held + ASTRAY:
         warnings.warn(
-            f"The model has not learned its rows: {share:.0%} of the rows drawn after the fit lie far outside "
-            f"the ranges of the training rows, and {held:.0%} of training rows held out in turn. More steps, "
+            f"The model has not learned its rows: {share:.0%} of the rows drawn after the fit lie far "
+            f"outside the ranges of the training rows, and {held:.0%} of training rows held out. More steps, "
             "a lower lr, or features of a scale of about 1 may help; for a transfer a source that is nearer. "
             "Look at history_, and see `diagnostics_`.",
             ConvergenceWarning,

@@ -136,7 +136,8 @@ def _check_logistic(value: LogisticRegression) -> None:
 
 
 def _check_column(value: NumericColumn) -> None:
-    require(value.numeric in ("standard", "quantile", "levels") and 0 <= value.missing_rate < 1, "odd settings")
+    require(value.numeric in ("standard", "quantile", "levels"), "an unknown scale")
+    require(0 <= value.missing_rate < 1, "an odd rate of missing values")
     require(value.low <= value.high and getattr(value, "step", 1) > 0, "an empty range")
     require(value.kind == "boolean" or value.dtype is not None, "no dtype")
     value.inverse(np.zeros((1, value.width)))
