@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmarks._report import Page, stamp, table
 from benchmarks._timing import Results, in_turn, median_ratio, spread
-from sktgdp.estimators._chunks import rows_at_a_time
+from sktgdp.estimators._sampling.chunks import rows_at_a_time
 from sktgdp.guidance import TimeFunction, guided_noise_prediction
 from sktgdp.nets import GuidanceMLP, MeanOf, ScoreMLP, written_gradient
 from sktgdp.process import VPProcess

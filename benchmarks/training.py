@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from benchmarks._report import Page, number, stamp, table
 from benchmarks._timing import Result, Results, in_turn, median_ratio, spread
 from sktgdp import DiffusionGenerator
-from sktgdp.estimators._batches import Batch, NoisedRows, Pool
-from sktgdp.estimators._net import Objective
-from sktgdp.estimators._objectives import CleanDomain, Denoising, Guidance, NoisedDomain
-from sktgdp.estimators._settings import TrainingSettings
-from sktgdp.estimators._training import TrainingProblem, train_network
+from sktgdp.estimators._training.batches import Batch, NoisedRows, Pool
+from sktgdp.estimators._training.net import Objective
+from sktgdp.estimators._training.objectives import CleanDomain, Denoising, Guidance, NoisedDomain
+from sktgdp.estimators._training.settings import TrainingSettings
+from sktgdp.estimators._training.trainer import TrainingProblem, train_network
 from sktgdp.nets import DomainMLP, GuidanceMLP, ScoreConv, ScoreMLP
 from sktgdp.process import VPProcess
 

@@ -29,8 +29,8 @@ from sklearn.model_selection import BaseCrossValidator, KFold, ShuffleSplit, Str
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import _num_samples
 
-from sktgdp.estimators._domains import split_domains
-from sktgdp.estimators._labels import check_labels
+from sktgdp.estimators._rows.domains import split_domains
+from sktgdp.estimators._rows.labels import check_labels
 
 __all__ = ["StratifiedTargetKFold", "TargetKFold", "TargetShuffleSplit", "pack_domains", "unpack_domains"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from sktgdp.estimators import _checkpoint
+from sktgdp.estimators._state import checkpoint as _checkpoint
 
 
 def weights_of(model: Any) -> dict[str, np.ndarray]:

@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 import pytest
 from doc_pages import source_pages
 
-from sktgdp.estimators._objectives import GUIDANCE_LOSSES
-from sktgdp.estimators._settings import TrainingSettings
+from sktgdp.estimators._training.objectives import GUIDANCE_LOSSES
+from sktgdp.estimators._training.settings import TrainingSettings
 from sktgdp.solvers import SOLVERS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,7 +15,7 @@ from sktgdp.cli._pair import Reading, Table, labels_of, named, read_pair
 from sktgdp.cli._run import UserError
 from sktgdp.cli._tables import refuse_existing
 from sktgdp.estimators import DiffusionGenerator, DomainClassifier, TGDPGenerator
-from sktgdp.estimators._devices import resolve_device
+from sktgdp.estimators._training.devices import resolve_device
 
 __all__ = ["LAYOUT", "Training", "describe", "fit_tables"]
 

@@ -1,7 +1,7 @@
 """Estimators: the rooms that know scikit-learn's conventions and skorch."""
 
 from sktgdp.estimators._overlap import domain_overlap, overlap_weights
-from sktgdp.estimators._persistence import load
+from sktgdp.estimators._state.persistence import load
 from sktgdp.estimators.augmentation import AugmentedClassifier, GenerativeSampler
 from sktgdp.estimators.density_ratio import DomainClassifier, effective_sample_size
 from sktgdp.estimators.diffusion import DiffusionGenerator

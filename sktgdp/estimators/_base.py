@@ -19,14 +19,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from sktgdp.estimators._defaults import ByRank, is_series, parts_of
-from sktgdp.estimators._devices import resolve_device
-from sktgdp.estimators._domains import Floats, InputForm, rows_as_fitted
 from sktgdp.estimators._fit_diagnostics import noticed, with_drawn_rows
-from sktgdp.estimators._labels import check_labels
-from sktgdp.estimators._persistence import Persistent
-from sktgdp.estimators._sampling import SamplingMixin
-from sktgdp.estimators._settings import TrainingSettings
-from sktgdp.estimators._units import to_units
+from sktgdp.estimators._rows.domains import Floats, InputForm, rows_as_fitted
+from sktgdp.estimators._rows.labels import check_labels
+from sktgdp.estimators._rows.units import to_units
+from sktgdp.estimators._sampling.mixin import SamplingMixin
+from sktgdp.estimators._state.persistence import Persistent
+from sktgdp.estimators._training.devices import resolve_device
+from sktgdp.estimators._training.settings import TrainingSettings
 from sktgdp.likelihood import log_density
 from sktgdp.solvers import SOLVERS
 

@@ -18,10 +18,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 
 from sktgdp.estimators._caller import level_of_user
-from sktgdp.estimators._chunks import Draw, draw_rows
 from sktgdp.estimators._defaults import ByRank
-from sktgdp.estimators._domains import Floats
-from sktgdp.estimators._support import outside_in_turn
+from sktgdp.estimators._rows.domains import Floats
+from sktgdp.estimators._sampling.chunks import Draw, draw_rows
+from sktgdp.estimators._sampling.support import outside_in_turn
 from sktgdp.exceptions import MemorizationWarning
 from sktgdp.metrics._distances import nearest_distances
 from sktgdp.preprocessing import MixedTypeEncoder, RowStandardizer

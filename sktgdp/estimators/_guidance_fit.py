@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from torch import Tensor, nn
 
-from sktgdp.estimators._batches import Pool
-from sktgdp.estimators._checkpoint import FitCheckpoint
 from sktgdp.estimators._defaults import GUIDANCE_NETWORK, SERIES_GUIDANCE_SIZES, is_series
-from sktgdp.estimators._domains import Floats
-from sktgdp.estimators._interruption import TrainingInterrupted
-from sktgdp.estimators._memory import settings_of
-from sktgdp.estimators._objectives import Guidance, NoisedDomain
 from sktgdp.estimators._overlap import resolution
-from sktgdp.estimators._progress import progress_callbacks
-from sktgdp.estimators._settings import TrainingSettings
-from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, train_network
+from sktgdp.estimators._rows.domains import Floats
+from sktgdp.estimators._state.checkpoint import FitCheckpoint
+from sktgdp.estimators._state.memory import settings_of
+from sktgdp.estimators._training.batches import Pool
+from sktgdp.estimators._training.interruption import TrainingInterrupted
+from sktgdp.estimators._training.objectives import Guidance, NoisedDomain
+from sktgdp.estimators._training.progress import progress_callbacks
+from sktgdp.estimators._training.settings import TrainingSettings
+from sktgdp.estimators._training.trainer import TrainedNetwork, TrainingProblem, train_network
 from sktgdp.estimators.density_ratio import DomainClassifier, folds
 from sktgdp.estimators.diffusion import FEW_ROWS
 from sktgdp.nets import MeanOf

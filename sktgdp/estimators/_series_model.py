@@ -13,11 +13,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from sktgdp.estimators._checkpoint import FitCheckpoint
-from sktgdp.estimators._labels import LabelCode, check_labels
-from sktgdp.estimators._net import Trainable
-from sktgdp.estimators._persistence import Persistent
-from sktgdp.estimators._progress import progress_callbacks
+from sktgdp.estimators._rows.labels import LabelCode, check_labels
 from sktgdp.estimators._series_training import (
     EVALUATION_CHUNK,
     LabelledSeries,
@@ -26,8 +22,12 @@ from sktgdp.estimators._series_training import (
     hold_out,
     windows_of,
 )
-from sktgdp.estimators._settings import TrainingSettings
-from sktgdp.estimators._training import train_network
+from sktgdp.estimators._state.checkpoint import FitCheckpoint
+from sktgdp.estimators._state.persistence import Persistent
+from sktgdp.estimators._training.net import Trainable
+from sktgdp.estimators._training.progress import progress_callbacks
+from sktgdp.estimators._training.settings import TrainingSettings
+from sktgdp.estimators._training.trainer import train_network
 
 __all__ = ["SeriesModel", "SeriesUnits", "check_classes"]
 

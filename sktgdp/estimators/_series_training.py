@@ -1,8 +1,8 @@
 """What classifiers of series are trained on: random crops, held-out windows, the log-loss of labels.
 
-`sktgdp.estimators._training` trains them, without its moving average: the statistics of a batch norm belong
-to the weights that they were taken with, an average of weights has none. The falling rate of the one-cycle
-schedule averages in its stead, and what is kept is one state of the network, weights and statistics
+`sktgdp.estimators._training.trainer` trains them, without its moving average: the statistics of a batch norm
+belong to the weights that they were taken with, an average of weights has none. The falling rate of the
+one-cycle schedule averages in its stead, and what is kept is one state of the network, weights and statistics
 together.
 """
 
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from sktgdp.estimators._batches import Pool
-from sktgdp.estimators._processes import ALONE, Processes
+from sktgdp.estimators._training.batches import Pool
+from sktgdp.estimators._training.processes import ALONE, Processes
 
 __all__ = ["LabelLoss", "LabelledSeries", "SeriesProblem", "hold_out", "window_starts", "windows_of"]
 
@@ -151,7 +151,7 @@ class LabelLoss:
 
 @dataclass(frozen=True)
 class SeriesProblem:
-    """Labels of series to be learned; what `sktgdp.estimators._training` trains a network on.
+    """Labels of series to be learned; what `sktgdp.estimators._training.trainer` trains a network on.
 
     Parameters
     ----------

@@ -13,12 +13,12 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
-from sktgdp.estimators._adoption import adopt
-from sktgdp.estimators._checkpoint import FitCheckpoint
-from sktgdp.estimators._devices import resolve_device, same_device
-from sktgdp.estimators._domains import Domains, Floats, check_domains, check_rows
-from sktgdp.estimators._labels import check_labels
-from sktgdp.estimators._units import fit_units, to_units
+from sktgdp.estimators._rows.adoption import adopt
+from sktgdp.estimators._rows.domains import Domains, Floats, check_domains, check_rows
+from sktgdp.estimators._rows.labels import check_labels
+from sktgdp.estimators._rows.units import fit_units, to_units
+from sktgdp.estimators._state.checkpoint import FitCheckpoint
+from sktgdp.estimators._training.devices import resolve_device, same_device
 from sktgdp.estimators.diffusion import DiffusionGenerator
 
 __all__ = ["SHARED_WITH_SOURCE", "adopt_source", "prepare_source", "source_alone"]

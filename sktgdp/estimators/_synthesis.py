@@ -14,9 +14,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import InputTags, Tags, column_or_1d
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter, validate_data
 
-from sktgdp.estimators._domains import Domains, split_domains
-from sktgdp.estimators._labels import check_labels
-from sktgdp.estimators._memory import draw_seed
+from sktgdp.estimators._rows.domains import Domains, split_domains
+from sktgdp.estimators._rows.labels import check_labels
+from sktgdp.estimators._state.memory import draw_seed
 from sktgdp.estimators.tgdp import TGDPGenerator
 
 __all__ = [

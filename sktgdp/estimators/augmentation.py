@@ -21,9 +21,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sktgdp._extras import require
-from sktgdp.estimators._domains import Domains
-from sktgdp.estimators._memory import draw_seed
-from sktgdp.estimators._persistence import Persistent
+from sktgdp.estimators._rows.domains import Domains
+from sktgdp.estimators._state.memory import draw_seed
+from sktgdp.estimators._state.persistence import Persistent
 from sktgdp.estimators._synthesis import (
     append_rows,
     check_data,

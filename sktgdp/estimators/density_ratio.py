@@ -21,11 +21,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktgdp.estimators._base import BaseGenerator
-from sktgdp.estimators._batches import Pool
-from sktgdp.estimators._checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
 from sktgdp.estimators._defaults import DOMAIN_NETWORK, DOMAIN_SIZES, ByRank, is_series, parts_of
-from sktgdp.estimators._devices import resolve_device
-from sktgdp.estimators._domains import (
+from sktgdp.estimators._overlap import warn_if_apart
+from sktgdp.estimators._rows.domains import (
     CHECKPOINT,
     FOUR_ARRAYS,
     Floats,
@@ -34,15 +32,17 @@ from sktgdp.estimators._domains import (
     rows_as_fitted,
     split_domains,
 )
-from sktgdp.estimators._domains import Domains as FourArrays
-from sktgdp.estimators._labels import LabelCode, check_labels
-from sktgdp.estimators._memory import FitMemory
-from sktgdp.estimators._objectives import CleanDomain
-from sktgdp.estimators._overlap import warn_if_apart
-from sktgdp.estimators._persistence import Persistent
-from sktgdp.estimators._settings import TrainingSettings
-from sktgdp.estimators._training import TrainingProblem, train_network
-from sktgdp.estimators._units import fit_units, to_units
+from sktgdp.estimators._rows.domains import Domains as FourArrays
+from sktgdp.estimators._rows.labels import LabelCode, check_labels
+from sktgdp.estimators._rows.units import fit_units, to_units
+from sktgdp.estimators._state.checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
+from sktgdp.estimators._state.memory import FitMemory
+from sktgdp.estimators._state.persistence import Persistent
+from sktgdp.estimators._training.batches import Pool
+from sktgdp.estimators._training.devices import resolve_device
+from sktgdp.estimators._training.objectives import CleanDomain
+from sktgdp.estimators._training.settings import TrainingSettings
+from sktgdp.estimators._training.trainer import TrainingProblem, train_network
 from sktgdp.estimators.series_classifier import SeriesClassifier
 from sktgdp.process import VPProcess
 

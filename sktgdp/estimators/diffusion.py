@@ -13,22 +13,22 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from sktgdp.estimators._adoption import adopt, continued
 from sktgdp.estimators._base import BaseGenerator
-from sktgdp.estimators._batches import Pool
-from sktgdp.estimators._checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
 from sktgdp.estimators._defaults import SCORE_NETWORK, SCORE_SIZES, ByRank
-from sktgdp.estimators._devices import rows_for
-from sktgdp.estimators._domains import CHECKPOINT, Floats, InputForm, check_rows
-from sktgdp.estimators._interruption import TrainingInterrupted
-from sktgdp.estimators._labels import LabelCode, LabelPrior, check_labels
-from sktgdp.estimators._memory import FitMemory
-from sktgdp.estimators._objectives import Denoising
-from sktgdp.estimators._processes import ALONE, Processes, join_processes
-from sktgdp.estimators._progress import progress_callbacks
-from sktgdp.estimators._support import remember_rows
-from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, train_network
-from sktgdp.estimators._units import fit_units
+from sktgdp.estimators._rows.adoption import adopt, continued
+from sktgdp.estimators._rows.domains import CHECKPOINT, Floats, InputForm, check_rows
+from sktgdp.estimators._rows.labels import LabelCode, LabelPrior, check_labels
+from sktgdp.estimators._rows.units import fit_units
+from sktgdp.estimators._sampling.support import remember_rows
+from sktgdp.estimators._state.checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
+from sktgdp.estimators._state.memory import FitMemory
+from sktgdp.estimators._training.batches import Pool
+from sktgdp.estimators._training.devices import rows_for
+from sktgdp.estimators._training.interruption import TrainingInterrupted
+from sktgdp.estimators._training.objectives import Denoising
+from sktgdp.estimators._training.processes import ALONE, Processes, join_processes
+from sktgdp.estimators._training.progress import progress_callbacks
+from sktgdp.estimators._training.trainer import TrainedNetwork, TrainingProblem, train_network
 from sktgdp.guidance import TimeFunction
 from sktgdp.nets import AnyPrecision
 from sktgdp.process import VPProcess

@@ -15,13 +15,13 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sktgdp.estimators._checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
-from sktgdp.estimators._devices import resolve_device, seeded
-from sktgdp.estimators._domains import CHECKPOINT, FOUR_ARRAYS, split_domains
-from sktgdp.estimators._interruption import TrainingInterrupted
-from sktgdp.estimators._labels import LabelCode
-from sktgdp.estimators._memory import FitMemory
+from sktgdp.estimators._rows.domains import CHECKPOINT, FOUR_ARRAYS, split_domains
+from sktgdp.estimators._rows.labels import LabelCode
 from sktgdp.estimators._series_model import SeriesModel, check_classes
+from sktgdp.estimators._state.checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
+from sktgdp.estimators._state.memory import FitMemory
+from sktgdp.estimators._training.devices import resolve_device, seeded
+from sktgdp.estimators._training.interruption import TrainingInterrupted
 from sktgdp.estimators.series_classifier import SHARED_CONSTRAINTS, SeriesClassifier
 from sktgdp.nets._architecture import architecture_of, remember_architecture
 

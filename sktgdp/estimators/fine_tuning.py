@@ -12,11 +12,11 @@ from sklearn.utils.validation import validate_data
 from torch import nn
 
 from sktgdp.estimators._base import BaseGenerator
-from sktgdp.estimators._checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
 from sktgdp.estimators._defaults import ByRank
-from sktgdp.estimators._domains import CHECKPOINT, FOUR_ARRAYS, Domains, check_domains, split_domains
-from sktgdp.estimators._memory import FitMemory
+from sktgdp.estimators._rows.domains import CHECKPOINT, FOUR_ARRAYS, Domains, check_domains, split_domains
 from sktgdp.estimators._source import SHARED_WITH_SOURCE, adopt_source, prepare_source, source_alone
+from sktgdp.estimators._state.checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
+from sktgdp.estimators._state.memory import FitMemory
 from sktgdp.estimators.diffusion import NetworkGenerator
 
 __all__ = ["FineTunedDiffusionGenerator"]

@@ -13,13 +13,13 @@ from sklearn.utils.validation import _check_sample_weight
 from torch import nn
 
 from sktgdp.estimators._base import BaseGenerator
-from sktgdp.estimators._checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
-from sktgdp.estimators._devices import resolve_device, seeded
-from sktgdp.estimators._domains import CHECKPOINT
-from sktgdp.estimators._interruption import TrainingInterrupted
-from sktgdp.estimators._labels import LabelCode
-from sktgdp.estimators._memory import FitMemory
+from sktgdp.estimators._rows.domains import CHECKPOINT
+from sktgdp.estimators._rows.labels import LabelCode
 from sktgdp.estimators._series_model import SeriesModel, SeriesUnits, check_classes
+from sktgdp.estimators._state.checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
+from sktgdp.estimators._state.memory import FitMemory
+from sktgdp.estimators._training.devices import resolve_device, seeded
+from sktgdp.estimators._training.interruption import TrainingInterrupted
 from sktgdp.nets import xresnet1d50, xresnet1d_small
 from sktgdp.nets._architecture import remember_architecture
 

@@ -16,11 +16,12 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from sktgdp.estimators._adoption import continued
 from sktgdp.estimators._base import BaseGenerator
-from sktgdp.estimators._checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
 from sktgdp.estimators._defaults import ByRank
-from sktgdp.estimators._domains import (
+from sktgdp.estimators._guidance_fit import GuidanceFit, TwoDomains, balance_source_rows, fit_ratio
+from sktgdp.estimators._overlap import domain_overlap, overlap_weights, warn_if_apart
+from sktgdp.estimators._rows.adoption import continued
+from sktgdp.estimators._rows.domains import (
     CHECKPOINT,
     FOUR_ARRAYS,
     Domains,
@@ -29,13 +30,12 @@ from sktgdp.estimators._domains import (
     rows_as_fitted,
     split_domains,
 )
-from sktgdp.estimators._guidance_fit import GuidanceFit, TwoDomains, balance_source_rows, fit_ratio
-from sktgdp.estimators._labels import check_labels
-from sktgdp.estimators._memory import FitMemory
-from sktgdp.estimators._objectives import GUIDANCE_LOSSES
-from sktgdp.estimators._overlap import domain_overlap, overlap_weights, warn_if_apart
+from sktgdp.estimators._rows.labels import check_labels
+from sktgdp.estimators._rows.units import to_units
 from sktgdp.estimators._source import SHARED_WITH_SOURCE, adopt_source, prepare_source, source_alone
-from sktgdp.estimators._units import to_units
+from sktgdp.estimators._state.checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
+from sktgdp.estimators._state.memory import FitMemory
+from sktgdp.estimators._training.objectives import GUIDANCE_LOSSES
 from sktgdp.estimators.density_ratio import DomainClassifier
 from sktgdp.guidance import TimeFunction, guided_noise_prediction
 from sktgdp.nets import AnyPrecision, written_gradient

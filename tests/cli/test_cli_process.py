@@ -62,7 +62,7 @@ def test_ctrl_c_while_writing(model: str, tmp_path: Path) -> None:
 def test_ctrl_c_while_writing_parquet(model: str, tmp_path: Path) -> None:
     """The parts that are there stay, and the same command completes them."""
     command = ("sample", model, "-n", "50", "--batch-size", "10", "-q", "-o", str(tmp_path / "s.parquet"))
-    done = interrupted("sktgdp.estimators._parquet.Parts.add", *command)
+    done = interrupted("sktgdp.estimators._sampling.parquet.Parts.add", *command)
     said = f"Interrupted; the same command goes on after the rows in {tmp_path / 's.parquet.parts'}\n"
     assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
     assert (tmp_path / "s.parquet.parts" / "part_000000.parquet").exists()

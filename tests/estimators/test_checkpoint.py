@@ -16,12 +16,12 @@ from small_models import TINY_NETWORK, tiny_tgdp
 from torch import Tensor, nn
 
 from sktgdp import DiffusionGenerator
-from sktgdp.estimators._batches import Pool
-from sktgdp.estimators._checkpoint import FitCheckpoint, open_checkpoint
-from sktgdp.estimators._objectives import Denoising
-from sktgdp.estimators._settings import TrainingSettings
-from sktgdp.estimators._state_files import read_state, write_state
-from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, train_network
+from sktgdp.estimators._state.checkpoint import FitCheckpoint, open_checkpoint
+from sktgdp.estimators._state.files import read_state, write_state
+from sktgdp.estimators._training.batches import Pool
+from sktgdp.estimators._training.objectives import Denoising
+from sktgdp.estimators._training.settings import TrainingSettings
+from sktgdp.estimators._training.trainer import TrainedNetwork, TrainingProblem, train_network
 from sktgdp.exceptions import CheckpointError
 from sktgdp.process import VPProcess
 
@@ -85,7 +85,7 @@ def same(a: TrainedNetwork, b: TrainedNetwork) -> bool:
 
 @pytest.fixture(autouse=True)
 def _every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sktgdp.estimators._checkpoint.SPACING", 0.0)
+    monkeypatch.setattr("sktgdp.estimators._state.checkpoint.SPACING", 0.0)
 
 
 @pytest.mark.parametrize("valid", [False, True])
@@ -159,7 +159,7 @@ def test_damage_is_refused(half: Path, tmp_path: Path, place: Any) -> None:
 
 def test_full_disk_is_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = train(None)
-    monkeypatch.setattr("sktgdp.estimators._state_files.os.fsync", _no_space)
+    monkeypatch.setattr("sktgdp.estimators._state.files.os.fsync", _no_space)
     with pytest.warns(RuntimeWarning, match=r"could not be written \(.*No space left.*The fit goes on"):
         assert same(train(tmp_path), whole)
 

@@ -18,7 +18,7 @@ from torch.nn.functional import mse_loss
 
 from sktgdp import DiffusionGenerator
 from sktgdp.datasets import make_gaussian_mixture_shift
-from sktgdp.estimators._processes import Processes
+from sktgdp.estimators._training.processes import Processes
 from sktgdp.metrics import energy_distance
 
 TESTS = Path(__file__).resolve().parents[1]

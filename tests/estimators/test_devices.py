@@ -11,7 +11,8 @@ from sklearn.base import clone
 from small_models import TINY_NETWORK, tiny_tgdp
 
 from sktgdp import DiffusionGenerator, FineTunedDiffusionGenerator
-from sktgdp.estimators._devices import (
+from sktgdp.estimators._source import moved, on_device
+from sktgdp.estimators._training.devices import (
     available_devices,
     can_compile,
     has_fused_optimizer,
@@ -19,7 +20,6 @@ from sktgdp.estimators._devices import (
     rows_for,
     same_device,
 )
-from sktgdp.estimators._source import moved, on_device
 
 CPU = torch.device("cpu")
 X = np.random.default_rng(0).normal(size=(60, 2))
@@ -156,6 +156,6 @@ def test_rows_that_do_not_fit_stay_in_host_memory(monkeypatch: pytest.MonkeyPatc
     """A batch of theirs is the same, and lies on the GPU."""
     cuda = torch.device("cuda")
     fit = tiny(device="cuda").fit(X)
-    monkeypatch.setattr("sktgdp.estimators._devices.ROWS_SHARE", 0.0)
+    monkeypatch.setattr("sktgdp.estimators._training.devices.ROWS_SHARE", 0.0)
     assert rows_for(torch.zeros(9, 2), cuda).device == CPU
     np.testing.assert_allclose(tiny(device="cuda").fit(X).sample(9)[0], fit.sample(9)[0], atol=1e-4)

@@ -16,10 +16,10 @@ from small_models import TINY_RATIO, TINY_SERIES, Shift, TinyXResNet, tiny_tgdp
 from torch import Tensor, nn
 
 from sktgdp import DiffusionGenerator, DomainClassifier, SeriesClassifier, TGDPGenerator
-from sktgdp.estimators._batches import Batch, Pool
-from sktgdp.estimators._divergence import MAX_BAD_STEPS, MAX_RESTORES, faulty_terms
-from sktgdp.estimators._settings import TrainingSettings
-from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, train_network
+from sktgdp.estimators._training.batches import Batch, Pool
+from sktgdp.estimators._training.divergence import MAX_BAD_STEPS, MAX_RESTORES, faulty_terms
+from sktgdp.estimators._training.settings import TrainingSettings
+from sktgdp.estimators._training.trainer import TrainedNetwork, TrainingProblem, train_network
 from sktgdp.exceptions import OverlapWarning
 from sktgdp.metrics import two_sample_auc
 from sktgdp.process import VPProcess

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sktgdp.estimators._domains import Domains, InputForm, check_domains, check_rows, split_domains
+from sktgdp.estimators._rows.domains import Domains, InputForm, check_domains, check_rows, split_domains
 
 TABLE = np.array([[0.2, -3.7, 400.0], [0.7, 2.5, -1.0]])
 

@@ -25,7 +25,7 @@ from test_frames import SOURCE, TARGET, Y_SOURCE, Y_TARGET
 import sktgdp
 from sktgdp import DiffusionGenerator
 from sktgdp._storage import Archive, read_archive, write_archive
-from sktgdp.estimators import _persistence
+from sktgdp.estimators._state import persistence as _persistence
 from sktgdp.exceptions import ModelFileError
 
 ROWS = np.random.default_rng(0).normal(size=(40, 3))

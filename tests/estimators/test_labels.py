@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from sktgdp.estimators._labels import LabelCode, LabelPrior, LabelRuns, check_labels
+from sktgdp.estimators._rows.labels import LabelCode, LabelPrior, LabelRuns, check_labels
 
 X = np.zeros((6, 2))
 INDICATOR = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1], [1, 0, 1], [0, 1, 0], [1, 0, 1]])

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from small_models import TINY, TINY_NETWORK, Floats, tiny_tgdp
 
 from sktgdp import DiffusionGenerator, DomainClassifier, FineTunedDiffusionGenerator
-from sktgdp.estimators._memory import FitMemory
+from sktgdp.estimators._state.memory import FitMemory
 from sktgdp.metrics import get_scorer
 from sktgdp.model_selection import TargetKFold, pack_domains
 from sktgdp.preprocessing import RowStandardizer

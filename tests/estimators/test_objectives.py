@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sktgdp.estimators._batches import Batch, Pool, PoolBatches
-from sktgdp.estimators._objectives import CleanDomain, Denoising, Guidance, NoisedDomain
+from sktgdp.estimators._training.batches import Batch, Pool, PoolBatches
+from sktgdp.estimators._training.objectives import CleanDomain, Denoising, Guidance, NoisedDomain
 from sktgdp.oracles import GaussianMixture, MixtureShift, paper_mixture_shift
 from sktgdp.process import VPProcess
 

@@ -19,7 +19,7 @@ import pytest
 from small_models import TINY, Shift
 
 from sktgdp import DiffusionGenerator
-from sktgdp.estimators import _parquet
+from sktgdp.estimators._sampling import parquet as _parquet
 
 FAST: dict[str, Any] = {"random_state": 3, "n_steps": 2}
 

@@ -15,8 +15,8 @@ from small_models import TINY, Shift, tiny_tgdp
 from torch import Tensor, nn
 
 from sktgdp import DiffusionGenerator, TGDPGenerator
-from sktgdp.estimators import _chunks
-from sktgdp.estimators._row_noise import BLOCK, normal_rows
+from sktgdp.estimators._sampling import chunks as _chunks
+from sktgdp.estimators._sampling.row_noise import BLOCK, normal_rows
 from sktgdp.solvers import SOLVERS
 
 STOCHASTIC = [name for name, solver in SOLVERS.items() if solver.stochastic]

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 import sktgdp
 from sktgdp import DiffusionGenerator, DomainClassifier, FineTunedDiffusionGenerator, SeriesClassifier
 from sktgdp._storage import Reader, Writer, read_archive, write_archive
-from sktgdp.estimators._persistence import _kinds
+from sktgdp.estimators._state.persistence import _kinds
 from sktgdp.exceptions import ModelFileError, NotStorableError
 from sktgdp.nets import SSSDECG, DiagonalSSM
 from sktgdp.preprocessing import (

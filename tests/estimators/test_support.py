@@ -14,8 +14,8 @@ from torch import Tensor
 
 import sktgdp
 from sktgdp import DiffusionGenerator, TGDPGenerator
-from sktgdp.estimators import _support
-from sktgdp.estimators._support import KnownRows, Support, outside_in_turn
+from sktgdp.estimators._sampling import support as _support
+from sktgdp.estimators._sampling.support import KnownRows, Support, outside_in_turn
 from sktgdp.preprocessing import RowStandardizer
 
 FAST: dict[str, Any] = {"random_state": 3, "n_steps": 3}

@@ -14,11 +14,11 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from sktgdp.estimators._batches import Batch, Pool, PoolBatches
-from sktgdp.estimators._devices import resolve_device
-from sktgdp.estimators._net import MovingAverage, _read
-from sktgdp.estimators._settings import TrainingSettings
-from sktgdp.estimators._training import TrainedNetwork, TrainingProblem, train_network
+from sktgdp.estimators._training.batches import Batch, Pool, PoolBatches
+from sktgdp.estimators._training.devices import resolve_device
+from sktgdp.estimators._training.net import MovingAverage, _read
+from sktgdp.estimators._training.settings import TrainingSettings
+from sktgdp.estimators._training.trainer import TrainedNetwork, TrainingProblem, train_network
 from sktgdp.process import VPProcess
 
 PROCESS = VPProcess()

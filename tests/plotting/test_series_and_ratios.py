@@ -151,7 +151,7 @@ def test_trajectory_ends_at_the_sample(rng: np.random.Generator) -> None:
 def test_trajectories_of_several_chunks(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     model = DiffusionGenerator(hidden_sizes=(8,), max_steps=5, random_state=0).fit(rng.normal(size=(60, 3)))
     whole = TrajectoryDisplay.from_estimator(model, n_samples=100, n_steps=3).states
-    monkeypatch.setattr("sktgdp.estimators._chunks._chunk_size", lambda *args: 40)
+    monkeypatch.setattr("sktgdp.estimators._sampling.chunks._chunk_size", lambda *args: 40)
     in_chunks = TrajectoryDisplay.from_estimator(model, n_samples=100, n_steps=3).states
     np.testing.assert_array_equal(in_chunks, whole)
 

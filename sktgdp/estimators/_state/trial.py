@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
 from sktgdp.estimators._base import BaseGenerator
-from sktgdp.estimators._checks import require
-from sktgdp.estimators._domains import InputForm
+from sktgdp.estimators._rows.domains import InputForm
 from sktgdp.estimators._series_model import SeriesModel
+from sktgdp.estimators._state.checks import require
 from sktgdp.estimators.density_ratio import DomainClassifier
 from sktgdp.estimators.fine_tuning import FineTunedDiffusionGenerator
 from sktgdp.estimators.tgdp import TGDPGenerator

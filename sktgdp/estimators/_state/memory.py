@@ -17,7 +17,7 @@ from filelock import FileLock
 from sklearn.utils.validation import check_memory
 
 from sktgdp import __version__
-from sktgdp.estimators._digest import digest
+from sktgdp.estimators._state.digest import digest
 
 __all__ = ["FitMemory", "draw_seed", "settings_of"]
 

@@ -8,7 +8,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
-from sktgdp.estimators._settings import TrainingSettings
+from sktgdp.estimators._training.settings import TrainingSettings
 
 __all__ = ["progress_callbacks"]
 

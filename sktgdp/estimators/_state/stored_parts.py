@@ -1,6 +1,6 @@
 """What is stored of the parts of estimators: transformers, columns, and scikit-learn's.
 
-See `sktgdp.estimators._stored` for the tables' meaning.
+See `sktgdp.estimators._state.stored` for the tables' meaning.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from sktgdp.estimators._checks import (
+from sktgdp.estimators._state.checks import (
     Check,
     array,
     by_key,

@@ -23,8 +23,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from sktgdp.estimators._defaults import ByRank
-from sktgdp.estimators._domains import Floats
-from sktgdp.estimators._row_noise import RowNoise
+from sktgdp.estimators._rows.domains import Floats
+from sktgdp.estimators._sampling.row_noise import RowNoise
 from sktgdp.metrics._workers import n_workers
 from sktgdp.solvers import sample
 

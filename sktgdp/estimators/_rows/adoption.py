@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sktgdp.estimators._domains import Floats, InputForm, rows_as_fitted
-from sktgdp.estimators._labels import LabelPrior
-from sktgdp.estimators._support import remember_rows
-from sktgdp.estimators._units import to_units
+from sktgdp.estimators._rows.domains import Floats, InputForm, rows_as_fitted
+from sktgdp.estimators._rows.labels import LabelPrior
+from sktgdp.estimators._rows.units import to_units
+from sktgdp.estimators._sampling.support import remember_rows
 from sktgdp.preprocessing import MixedTypeEncoder
 
 __all__ = ["adopt", "continued"]

@@ -14,7 +14,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from sktgdp.estimators._batches import NoisedRows
+from sktgdp.estimators._training.batches import NoisedRows
 from sktgdp.process import VPProcess, expand_as
 
 __all__ = ["DivergenceGuard", "faulty_terms", "warn_if_idle"]

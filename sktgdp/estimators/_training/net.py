@@ -13,10 +13,10 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from sktgdp.estimators._batches import Batch
-from sktgdp.estimators._divergence import DivergenceGuard
-from sktgdp.estimators._processes import ALONE, Processes
-from sktgdp.estimators._settings import TrainingSettings
+from sktgdp.estimators._training.batches import Batch
+from sktgdp.estimators._training.divergence import DivergenceGuard
+from sktgdp.estimators._training.processes import ALONE, Processes
+from sktgdp.estimators._training.settings import TrainingSettings
 
 __all__ = [
     "SCHEDULES",

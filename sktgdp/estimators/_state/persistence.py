@@ -21,7 +21,7 @@ from sktgdp._storage import (
     read_archive,
     write_archive,
 )
-from sktgdp.estimators._devices import resolve_device
+from sktgdp.estimators._training.devices import resolve_device
 from sktgdp.exceptions import ModelFileError, NotStorableError
 
 __all__ = ["Persistent", "load"]
@@ -116,7 +116,7 @@ def load(path: str | Path, *, device: str = "auto", trusted: Iterable[Any] = ())
 
 def _read(reader: Reader, content: Any) -> Any:
     """The estimator that a document describes."""
-    from sktgdp.estimators._trial import try_out
+    from sktgdp.estimators._state.trial import try_out
 
     model = reader.read(content, "model")
     reader.finish()
@@ -132,7 +132,7 @@ def _read(reader: Reader, content: Any) -> Any:
 
 def _left_out(model: Any) -> list[str]:
     """Parameters that are set and not stored."""
-    from sktgdp.estimators._stored import STORED
+    from sktgdp.estimators._state.stored import STORED
 
     dropped = STORED[type(model)].dropped
     params = model.get_params(deep=True)
@@ -141,20 +141,20 @@ def _left_out(model: Any) -> list[str]:
 
 
 def _kinds() -> tuple[Kind, ...]:
-    from sktgdp.estimators._network_kinds import NETWORK_KINDS
+    from sktgdp.estimators._state.network_kinds import NETWORK_KINDS
 
     return (*VALUE_KINDS, *PANDAS_KINDS, *NETWORK_KINDS, OBJECT_KIND)
 
 
 # Objects --------------------------------------------------------------------------------------------
 def _is_listed(value: Any) -> bool:
-    from sktgdp.estimators._stored import STORED
+    from sktgdp.estimators._state.stored import STORED
 
     return type(value) in STORED
 
 
 def _write_object(writer: Writer, value: Any, where: str) -> dict[str, Any]:
-    from sktgdp.estimators._stored import EVERY_ESTIMATOR, STORED
+    from sktgdp.estimators._state.stored import EVERY_ESTIMATOR, STORED
 
     stored, state = STORED[type(value)], dict(vars(value))
     record: dict[str, Any] = {"class": type(value).__name__}
@@ -175,7 +175,7 @@ def _write_object(writer: Writer, value: Any, where: str) -> dict[str, Any]:
 
 
 def _read_object(reader: Reader, fields: Fields) -> Any:
-    from sktgdp.estimators._stored import EVERY_ESTIMATOR, STORED
+    from sktgdp.estimators._state.stored import EVERY_ESTIMATOR, STORED
 
     name, where = fields.text("class"), fields.where
     stored = next((each for each in STORED.values() if each.kind.__name__ == name), None)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sktgdp.estimators._chunks import Draw, draw_rows
-from sktgdp.estimators._domains import Floats, InputForm
-from sktgdp.estimators._labels import LabelCode, LabelPrior, LabelRuns
-from sktgdp.estimators._memory import draw_seed
-from sktgdp.estimators._parquet import write_parquet
-from sktgdp.estimators._support import SampleDiagnostics, without_copies
+from sktgdp.estimators._rows.domains import Floats, InputForm
+from sktgdp.estimators._rows.labels import LabelCode, LabelPrior, LabelRuns
+from sktgdp.estimators._sampling.chunks import Draw, draw_rows
+from sktgdp.estimators._sampling.parquet import write_parquet
+from sktgdp.estimators._sampling.support import SampleDiagnostics, without_copies
+from sktgdp.estimators._state.memory import draw_seed
 from sktgdp.guidance import TimeFunction
 from sktgdp.process import VPProcess
 

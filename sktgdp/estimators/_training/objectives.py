@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from sktgdp.estimators._batches import Batch, NoisedRows
+from sktgdp.estimators._training.batches import Batch, NoisedRows
 from sktgdp.guidance import guidance_correction
 from sktgdp.losses import (
     consistency_loss,

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sktgdp._extras import require
-from sktgdp.estimators._labels import LabelRuns
-from sktgdp.estimators._memory import draw_seed
+from sktgdp.estimators._rows.labels import LabelRuns
+from sktgdp.estimators._state.memory import draw_seed
 
 __all__ = ["rows_table", "write_parquet"]
 

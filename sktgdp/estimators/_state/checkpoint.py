@@ -26,9 +26,9 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 
 from sktgdp import __version__
-from sktgdp.estimators._digest import digest
-from sktgdp.estimators._memory import FitMemory
-from sktgdp.estimators._state_files import read_state, replace_file, write_state
+from sktgdp.estimators._state.digest import digest
+from sktgdp.estimators._state.files import read_state, replace_file, write_state
+from sktgdp.estimators._state.memory import FitMemory
 from sktgdp.exceptions import CheckpointError
 
 __all__ = ["Checkpoint", "Checkpointing", "FitCheckpoint", "Stateful", "TrainingFile", "open_checkpoint"]

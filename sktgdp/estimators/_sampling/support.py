@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
-from sktgdp.estimators._chunks import FEWEST, Draw, draw_rows
-from sktgdp.estimators._domains import Floats
+from sktgdp.estimators._rows.domains import Floats
+from sktgdp.estimators._sampling.chunks import FEWEST, Draw, draw_rows
 from sktgdp.metrics._distances import nearest_distances
 
 __all__ = ["KnownRows", "SampleDiagnostics", "Support", "outside_in_turn", "remember_rows", "without_copies"]

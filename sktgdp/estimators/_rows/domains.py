@@ -12,7 +12,7 @@ from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import _num_samples, check_array
 
-from sktgdp.estimators._labels import LabelCode, check_labels
+from sktgdp.estimators._rows.labels import LabelCode, check_labels
 from sktgdp.preprocessing._mixed import is_frame
 
 __all__ = [

@@ -14,7 +14,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from torch import device, nn
 
-from sktgdp.estimators._checks import (
+from sktgdp.estimators._rows.domains import InputForm
+from sktgdp.estimators._rows.labels import LabelCode, LabelPrior
+from sktgdp.estimators._sampling.support import Support
+from sktgdp.estimators._series_model import SeriesUnits
+from sktgdp.estimators._state.checks import (
     Check,
     array,
     by_key,
@@ -30,11 +34,7 @@ from sktgdp.estimators._checks import (
     shape,
     text,
 )  # fmt: skip
-from sktgdp.estimators._domains import InputForm
-from sktgdp.estimators._labels import LabelCode, LabelPrior
-from sktgdp.estimators._series_model import SeriesUnits
-from sktgdp.estimators._stored_parts import PARTS, Stored
-from sktgdp.estimators._support import Support
+from sktgdp.estimators._state.stored_parts import PARTS, Stored
 from sktgdp.estimators.augmentation import AugmentedClassifier, GenerativeSampler
 from sktgdp.estimators.density_ratio import DomainClassifier
 from sktgdp.estimators.diffusion import DiffusionGenerator

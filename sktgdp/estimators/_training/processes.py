@@ -18,8 +18,8 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sktgdp._extras import require
-from sktgdp.estimators._devices import resolve_device
-from sktgdp.estimators._digest import digest
+from sktgdp.estimators._state.digest import digest
+from sktgdp.estimators._training.devices import resolve_device
 
 __all__ = ["ALONE", "Processes", "join_processes"]
 

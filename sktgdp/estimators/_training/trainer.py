@@ -1,8 +1,8 @@
 """Training of every network, through skorch's hooks: batches, loss terms, schedule, best weights.
 
 A training problem is an *objective*, a callable ``(module, batch) -> {term: scalar}``, and one
-`Pool` of rows per domain. All randomness lies in the batches (`sktgdp.estimators._batches`), so that an
-objective is a pure function and validation batches can be fixed once.
+`Pool` of rows per domain. All randomness lies in the batches (`sktgdp.estimators._training.batches`), so that
+an objective is a pure function and validation batches can be fixed once.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 from torch import nn
 
-from sktgdp.estimators._batches import NoisedRows, Pool, PoolBatches
-from sktgdp.estimators._checkpoint import Checkpointing, FitCheckpoint, TrainingFile
-from sktgdp.estimators._devices import can_compile, has_fused_optimizer, seeded
-from sktgdp.estimators._divergence import ENOUGH_STEPS, DivergenceGuard, warn_if_idle
-from sktgdp.estimators._interruption import TrainingInterrupted, noting_interrupts
-from sktgdp.estimators._net import (
+from sktgdp.estimators._state.checkpoint import Checkpointing, FitCheckpoint, TrainingFile
+from sktgdp.estimators._training.batches import NoisedRows, Pool, PoolBatches
+from sktgdp.estimators._training.devices import can_compile, has_fused_optimizer, seeded
+from sktgdp.estimators._training.divergence import ENOUGH_STEPS, DivergenceGuard, warn_if_idle
+from sktgdp.estimators._training.interruption import TrainingInterrupted, noting_interrupts
+from sktgdp.estimators._training.net import (
     SCHEDULES,
     EpochSummary,
     Objective,
@@ -31,9 +31,9 @@ from sktgdp.estimators._net import (
     ObjectiveNet,
     Trainable,
 )
-from sktgdp.estimators._objectives import Denoising
-from sktgdp.estimators._processes import ALONE, Processes
-from sktgdp.estimators._settings import TrainingSettings
+from sktgdp.estimators._training.objectives import Denoising
+from sktgdp.estimators._training.processes import ALONE, Processes
+from sktgdp.estimators._training.settings import TrainingSettings
 from sktgdp.nets._architecture import remember_architecture
 from sktgdp.process import VPProcess
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from sktgdp.estimators._domains import Floats
+from sktgdp.estimators._rows.domains import Floats
 from sktgdp.preprocessing import MixedTypeEncoder, RowStandardizer
 from sktgdp.preprocessing._mixed import is_frame
 

@@ -1,0 +1,1 @@
+"""Rows and labels as the user has them, checked, and in the networks' units."""

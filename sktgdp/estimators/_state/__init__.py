@@ -1,0 +1,1 @@
+"""What is kept on disk: models, checkpoints, and fits that a search reads again."""
