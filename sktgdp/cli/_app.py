@@ -91,6 +91,9 @@ def _fit(
     max_steps: Annotated[
         int | None, typer.Option(min=1, help="Gradient steps of every network; fewer are faster and worse.")
     ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Highest learning rate of every network, such as 0.001.")
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     checkpoint: Annotated[
@@ -104,7 +107,7 @@ def _fit(
     from sktgdp.cli._pair import Reading
 
     reading = Reading(tuple(drop), tuple(missing), drop_missing)
-    training = Training(eta_cycle, eta_consistency, max_steps, seed, device, checkpoint)
+    training = Training(eta_cycle, eta_consistency, max_steps, lr, seed, device, checkpoint)
     fit_tables(
         source, target, model, label=label, reading=reading, training=training, force=force, quiet=quiet
     )

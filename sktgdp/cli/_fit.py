@@ -29,15 +29,17 @@ class Training(NamedTuple):
     eta_cycle: float | str
     eta_consistency: float | str
     max_steps: int | None
+    lr: float | None
     seed: int
     device: str
     checkpoint: Path | None = None
 
     def generator(self, verbose: bool) -> TGDPGenerator:
         """The estimator that these options ask for."""
-        steps: dict[str, Any] = {} if self.max_steps is None else {"max_steps": self.max_steps}
+        given = {"max_steps": self.max_steps, "lr": self.lr}
         resolve_device(self.device)  # raises now, not when the source is trained
-        common = {"device": self.device, **steps}
+        common: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        common["device"] = self.device
         return TGDPGenerator(
             DiffusionGenerator(verbose=int(verbose), **common),
             domain_classifier=DomainClassifier(**common),

@@ -157,3 +157,11 @@ def test_a_model_is_overwritten_on_demand(place: Workplace, model: str) -> None:
     message = place.refused("fit", "@source.csv", "@target.csv", "--model", model)
     assert "overwrite it with --force" in message
     assert (Path(model) / "model.json").is_file()
+
+
+def test_rate(place: Workplace) -> None:
+    assert place.run(*FIT, *QUICK, "--lr", "0.0005")[0] == 0
+    fitted = load(place.folder / "m")
+    assert (fitted.lr, fitted.source_model.lr, fitted.domain_classifier.lr) == (0.0005,) * 3
+    for text in ("0", "nan"):
+        assert "'lr' parameter" in place.refused(*FIT, "--lr", text, "--force")
