@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import itertools
 import json
 import os
@@ -82,38 +83,53 @@ def fit_sdv(name: str, frame: pd.DataFrame, seed: int, options: Options, record:
     return model.sample
 
 
-def fit_forest_diffusion(frame: pd.DataFrame, seed: int, options: Options, record: Record) -> Sampler:
-    import xgboost
-    from ForestDiffusion import ForestDiffusionModel
-
+def count_rounds(xgboost: Any, record: Record) -> None:
+    """Let boosting count its rounds: what a run that is ended has done."""
     started, done = time.process_time(), itertools.count(1)
 
     class Count(xgboost.callback.TrainingCallback):
-        """Counts boosting rounds: what a run that is ended has done."""
+        """Writes down rounds, and seconds before the first one and in all of them."""
+
+        def before_training(self, model: Any) -> Any:
+            self.begun = time.process_time()
+            if "rows_processor" not in record.values:  # the rows of the first level; the others take as long
+                record.put(rows_processor=self.begun - started)
+            return model
 
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-            record.put(rounds_done=next(done), rounds_processor=time.process_time() - started)
+            spent = record.values.get("rounds_processor", 0.0) + time.process_time() - self.begun
+            record.put(rounds_done=next(done), rounds_processor=spent)
+            self.begun = time.process_time()
             return False
 
     train = xgboost.train
     xgboost.train = lambda *args, **kwargs: train(*args, callbacks=[Count()], **kwargs)
+
+
+def fit_forest_diffusion(frame: pd.DataFrame, seed: int, options: Options, record: Record) -> Sampler:
+    import xgboost
+    from ForestDiffusion import ForestDiffusionModel
+
+    count_rounds(xgboost, record)
+    known = inspect.signature(ForestDiffusionModel).parameters
+    levels, rounds = (options.get(name, known[name].default) for name in ("n_t", "n_estimators"))
+    record.put(levels=levels, rounds_needed=levels * rounds)
     words = {name: sorted(frame[name].unique()) for name in frame.columns if is_category(frame[name])}
-    coded = frame.assign(**{name: frame[name].map(list(known).index) for name, known in words.items()})
+    coded = frame.assign(**{name: frame[name].map(list(found).index) for name, found in words.items()})
     places = {name: at for at, name in enumerate(frame.columns)}
     model = ForestDiffusionModel(
         coded.to_numpy(dtype=np.float64),
-        cat_indexes=[places[name] for name, known in words.items() if len(known) > 2],
-        bin_indexes=[places[name] for name, known in words.items() if len(known) == 2],
+        cat_indexes=[places[name] for name, found in words.items() if len(found) > 2],
+        bin_indexes=[places[name] for name, found in words.items() if len(found) == 2],
         int_indexes=[places[name] for name in frame.columns if frame[name].dtype.kind == "i"],
         n_jobs=1,
         seed=seed,
         **options,
     )
-    record.put(rounds_needed=model.n_t * model.n_estimators)
 
     def sample(n: int) -> pd.DataFrame:
         new = pd.DataFrame(model.generate(batch_size=n), columns=frame.columns)
-        new = new.assign(**{k: np.array(known)[new[k].astype(int)] for k, known in words.items()})
+        new = new.assign(**{k: np.array(found)[new[k].astype(int)] for k, found in words.items()})
         return new.astype(frame.dtypes)
 
     return sample

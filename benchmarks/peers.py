@@ -176,7 +176,8 @@ def expected_hours(record: dict[str, Any]) -> float | None:
     """Processor hours of a whole fit that was ended, by the share of its boosting rounds that were done."""
     if not record.get("rounds_done"):
         return None
-    return float(record["rounds_processor"] / record["rounds_done"] * record["rounds_needed"] / 3600)
+    rounds = record["rounds_processor"] / record["rounds_done"] * record["rounds_needed"]
+    return float((rounds + record["levels"] * record["rows_processor"]) / 3600)
 
 
 def result_of(record: dict[str, Any]) -> Result:

@@ -30,6 +30,7 @@ def test_a_peer_that_was_ended_is_told_with_what_it_would_have_taken() -> None:
     done |= {"trees": 0.8, "boosting": 0.9, "utility": 0.7, "minutes": 60.0, "versions": {}}
     ended = {"outcome": "ended", "minutes": 60.0, "peak_mib": 900.0, "versions": {}}
     rounds = {"rounds_done": 10, "rounds_needed": 5000, "rounds_processor": 3600.0}
+    rounds |= {"levels": 50, "rows_processor": 72.0}
     assert peers.line("x", done, done)[1:4] == ["9", "1", "1.0"]
     assert peers.line("x", ended, done)[1:4] == ["not done in 3,600", "", "> 360"]
     assert peers.line("x", ended | rounds, done)[3] == "about 180,000"
