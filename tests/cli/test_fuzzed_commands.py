@@ -1,4 +1,4 @@
-"""Whole commands on damaged tables and with odd arguments: done, or a message; never a fault of the program."""
+"""Whole commands on damaged tables and with odd arguments: done, or a message; never a fault of ours."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from workplace import Workplace
 
 # What people type, in a wrong place too.
 WORDS = [
-    "fit", "sample", "report", "info", "@source.csv", "@target.csv", "@m", "@nowhere.csv", "@.", "-", "--",
-    "", "--label", "sick", "city", "sick=3", "sick=x", "--drop", "--missing", "--drop-missing", "--model", "@new",
-    "--eta-cycle", "--eta-consistency", "auto", "-1", "0", "1", "1e9", "nan", "--max-steps", "--lr", "--seed",
-    "--device", "cuda:7", "--checkpoint", "@state", "--force", "--quiet", "-n", "-o", "@out.csv", "@out.xyz",
-    "@out.parquet", "--steps", "--solver", "ddim", "--batch-size", "--holdout", "--help", "--version", "Łódź",
+    "fit", "sample", "report", "info", "@source.csv", "@target.csv", "@m", "@nowhere.csv", "@.", "-",
+    "--", "", "--label", "sick", "city", "sick=3", "sick=x", "--drop", "--missing", "--drop-missing",
+    "--model", "@new", "--eta-cycle", "--eta-consistency", "auto", "-1", "0", "1", "1e9", "nan",
+    "--max-steps", "--lr", "--seed", "--device", "cuda:7", "--checkpoint", "@state", "--force", "--quiet",
+    "-n", "-o", "@out.csv", "@out.xyz", "@out.parquet", "--steps", "--solver", "ddim", "--batch-size",
+    "--holdout", "--help", "--version", "Łódź",
 ]  # fmt: skip
 FAULTS = ("fault of sktgdp", "Traceback")
 
