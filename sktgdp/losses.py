@@ -15,7 +15,7 @@ Ouyang, Xie, Zha, Cheng, "Transfer Learning for Diffusion Models", NeurIPS 2024
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
 
 __all__ = [
     "consistency_loss",
@@ -25,6 +25,14 @@ __all__ = [
     "guidance_mse_loss",
     "score_matching_loss",
 ]
+
+# A ratio whose mean over the rows is 1 is at most their number, so its logarithm stays below this.
+LARGEST = 30.0
+
+
+def _exp(f: Tensor) -> Tensor:
+    """The exponential, and from `LARGEST` on its tangent, so that a wild start of a network stays finite."""
+    return f.clamp(max=LARGEST).exp() * (1.0 + relu(f - LARGEST))
 
 
 def score_matching_loss(eps_hat: Tensor, eps: Tensor) -> Tensor:
@@ -62,12 +70,12 @@ def guidance_kl_loss(f: Tensor, ratio: Tensor) -> Tensor:
     ratio : Tensor of shape (batch,)
         Density ratio at the clean rows.
     """
-    return (f.exp() - ratio * f).mean()
+    return (_exp(f) - ratio * f).mean()
 
 
 def guidance_mse_loss(f: Tensor, ratio: Tensor) -> Tensor:
     r"""Squared error of the paper (Eq. 8), :math:`E (e^f - r)^2` on source rows; shapes (batch,)."""
-    return (f.exp() - ratio).square().mean()
+    return (_exp(f) - ratio).square().mean()
 
 
 def cycle_loss(f: Tensor, log_ratio_t: Tensor, *, log_space: bool = True) -> Tensor:

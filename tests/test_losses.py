@@ -63,6 +63,18 @@ def test_guidance_values() -> None:
     assert guidance_mse_loss(f, ratio).item() == pytest.approx((1.0 + (e - 0.5) ** 2) / 2)
 
 
+def test_guidance_of_a_wild_network_is_finite(guidance_loss: Loss) -> None:
+    """Where single precision has no exponential any more, the loss still falls towards smaller values."""
+    f = torch.tensor([29.0, 31.0, 90.0, 1000.0], requires_grad=True)
+    for ratio in (0.0, 1e4):
+        losses = torch.stack([guidance_loss(part, torch.tensor(ratio)) for part in f])
+        assert losses.isfinite().all()
+        assert (losses.diff() > 0).all()
+        (slope,) = torch.autograd.grad(losses.sum(), f)
+        assert slope.isfinite().all()
+        assert (slope > 0).all()
+
+
 def test_kl_gradient_is_linear_in_the_ratio() -> None:
     """A row of a thousandfold ratio pulls a thousand times as hard, not a million times."""
     f = torch.zeros(1, dtype=torch.float64, requires_grad=True)
