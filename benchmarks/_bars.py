@@ -121,6 +121,8 @@ def peers(times: Times) -> Found:
         if "trees" in other.facts:
             word += f", AUC {other.facts['trees']:.3f} and {other.facts['boosting']:.3f}"
             good &= all(other.facts[key] > ours.facts[key] for key in ("trees", "boosting"))
+        else:
+            word += " (ended before it had rows to judge)"
         words.append(word)
     own = f"our AUC {ours.facts['trees']:.3f} (trees) and {ours.facts['boosting']:.3f} (boosting)"
     return "; ".join([own, *words]), good

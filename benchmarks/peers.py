@@ -199,7 +199,8 @@ def line(name: str, record: dict[str, Any], ours: dict[str, Any]) -> list[str]:
     hours = expected_hours(record)
     fit = f"not done in {number(60 * record['minutes'])}"
     least = 60 * record["minutes"] if hours is None else 3600 * hours
-    ratio = f"> {least / total(ours):,.0f}" if hours is None else f"about {number(least / total(ours), 2)}"
+    times = least / total(ours)
+    ratio = f"> {times:,.0f}" if hours is None else f"about {float(f'{times:.1e}'):,.0f}"
     return [name, fit, "", ratio, number(record["peak_mib"]), "", "", ""]
 
 

@@ -33,7 +33,7 @@ def test_a_peer_that_was_ended_is_told_with_what_it_would_have_taken() -> None:
     rounds |= {"levels": 50, "rows_processor": 72.0}
     assert peers.line("x", done, done)[1:4] == ["9", "1", "1.0"]
     assert peers.line("x", ended, done)[1:4] == ["not done in 3,600", "", "> 360"]
-    assert peers.line("x", ended | rounds, done)[3] == "about 180,360"
+    assert peers.line("x", ended | rounds, done)[3] == "about 180,000"
     told = peers.notes({"x": ended | rounds})
     assert "10 of 5,000 boosting rounds; at that rate its fit takes 501 hours" in told
 
