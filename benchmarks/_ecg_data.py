@@ -42,6 +42,7 @@ LUDB_AXES = {
 AS_IN_PTBXL = {"VPC": "PVC"}  # one class, two names
 BAND = (0.5, 40.0)  # Hz
 TARGET_SHARE = 0.1
+USUAL_POWER = 0.2  # millivolts, root mean square
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ class EcgShift:
     Parameters
     ----------
     X_src, X_tgt, X_test : arrays of shape (n_windows, 8, size)
-        Millivolts, leads I, V1 to V6, aVF.
+        Leads I, V1 to V6, aVF; millivolts, or in units of each record's root mean square (small).
     y_src, y_tgt : arrays of shape (n_windows,) or (n_windows, k)
         Class of each window, or indicator of its labels.
     Y_test : array of shape (n_records, n_classes)
@@ -64,6 +65,8 @@ class EcgShift:
         Samples per second.
     columns : array of int, optional
         Columns of the indicator that are judged.
+    unit : float
+        Millivolts that a unit of the windows stands for in pictures.
     """
 
     X_src: Signals
@@ -76,6 +79,7 @@ class EcgShift:
     classes: Sequence[str]
     rate: float
     columns: NDArray[np.intp] | None = None
+    unit: float = 1.0
 
     def indicator(self, y: ArrayLike) -> NDArray[np.int64]:
         """Labels as an indicator of the classes that are judged."""
@@ -120,6 +124,17 @@ def _independent(X: NDArray[Any], leads: Sequence[str], rate: float) -> Signals:
     return np.asarray(BandPass(*BAND, rate).fit_transform(chosen), dtype=np.float32)
 
 
+def _without_gains(X: Signals) -> Signals:
+    """Each chest lead of each record, and its limb leads together, at a root mean square of 1.
+
+    For collections that are compared with LUDB, where the gains of the leads are lost.
+    """
+    limb = [INDEPENDENT_LEADS.index(name) for name in ("I", "aVF")]
+    power = np.square(X).mean(axis=2, keepdims=True)
+    power[:, limb] = power[:, limb].mean(axis=1, keepdims=True)
+    return X / np.sqrt(power)
+
+
 @lru_cache
 def _brugada() -> tuple[Signals, NDArray[Any], int]:
     """Records of Brugada-HUCA, the class of each one's axis, and how many had none."""
@@ -128,7 +143,7 @@ def _brugada() -> tuple[Signals, NDArray[Any], int]:
     degrees = heart_axis(X, leads, rate)
     known = np.isfinite(degrees)
     classes = np.array(AXES)[np.digitize(degrees[known], AXIS_LIMITS)]
-    return _independent(X[known], leads, rate), classes, int((~known).sum())
+    return _without_gains(_independent(X[known], leads, rate)), classes, int((~known).sum())
 
 
 @lru_cache
@@ -140,7 +155,7 @@ def _ludb() -> tuple[Signals, NDArray[Any], int]:
     X, leads = file["X"][known].astype(np.float64), [str(lead) for lead in file["leads"]]
     limb = [leads.index(lead.lower()) for lead in STANDARD_LEADS[:6]]
     X[:, limb] *= limb_gains(X, leads)[:, :, None]  # each lead was scaled for itself
-    return _independent(X, leads, float(file["fs"])), classes, int((~known).sum())
+    return _without_gains(_independent(X, leads, float(file["fs"]))), classes, int((~known).sum())
 
 
 def load_small(seed: int, *, size: int = 256) -> EcgShift:
@@ -155,7 +170,10 @@ def load_small(seed: int, *, size: int = 256) -> EcgShift:
     window = SlidingWindow(size)
     (X_src, source), (X_tgt, target), (X_test, record) = map(window.split, (X_source, X[chosen], X[held]))
     Y_test = (y[held][:, None] == np.array(AXES)).astype(np.int64)
-    return EcgShift(X_src, y_source[source], X_tgt, y[chosen][target], X_test, Y_test, record, AXES, 100.0)
+    return EcgShift(
+        X_src, y_source[source], X_tgt, y[chosen][target], X_test, Y_test, record, AXES, 100.0,
+        unit=USUAL_POWER,
+    )  # fmt: skip
 
 
 def load_published(seed: int, *, ptbxl: Path, icbeb: Path, size: int = 1000) -> EcgShift:

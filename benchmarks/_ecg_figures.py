@@ -49,7 +49,7 @@ def draw_traces(experiment: Experiment, generators: Mapping[str, str], path: Pat
     }
     figure, axes = plt.subplots(1, len(parts), figsize=(3.0 * len(parts), 8.5), layout="constrained")
     for ax, (title, X) in zip(axes, parts.items(), strict=True):
-        window = twelve_leads(X[[rng.integers(len(X))]])
+        window = twelve_leads(shift.unit * X[[rng.integers(len(X))]])
         TraceDisplay.from_data(window, rate=shift.rate, spacing=1.5, ax=ax, title=title)
     figure.savefig(path, dpi=130)
     plt.close(figure)

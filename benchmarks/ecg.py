@@ -54,9 +54,12 @@ four follow exactly.
   windows of 2.56 s. Classes: the heart's axis is left of 30°, normal, or above 70°. LUDB's come from its
   cardiologists (ten records without one are left out), Brugada-HUCA's are computed from the net area of the
   QRS complex in leads I and aVF. LUDB's leads were scaled one by one; the laws of the limb leads give back
-  the gains of these, but not of V1 to V6.
+  the gains of these among each other, but not those of V1 to V6. So in both collections each chest lead of a
+  record, and its limb leads together, are brought to a root mean square of 1.
 - **PTB-XL → ICBEB2018** (`--config published --ptbxl FOLDER --icbeb FOLDER`): the paper's data and the
   published size of the networks, for a GPU. Not run here.
+- **Sampling**: by `sde-dpm++2m` in 50 steps for every generator. With the default, whose path is not
+  stochastic, each of them covers less and is farther away.
 - **Table 2**: coverage and Fréchet distance of samples in the features of a classifier of the source's
   windows, against the windows of all held-out records. Parameters and seconds are what the target's side
   trains and takes; the source model, common to the last two, is not counted.
