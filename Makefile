@@ -90,6 +90,7 @@ test-oldest: $(VENV)/.oldest
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff check $(ARGS) .
+	$(PY) -m ruff format --check --quiet .
 
 typecheck: $(VENV)/.dev
 	$(PY) -m mypy $(ARGS)

@@ -30,9 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=200, help="steps of each network of the target side")
 
 
-def timed_search(
-    model: TGDPGenerator, data: tuple[Any, Any, Any], quick: bool
-) -> tuple[float, GridSearchCV]:
+def timed_search(model: TGDPGenerator, data: tuple[Any, Any, Any], quick: bool) -> tuple[float, GridSearchCV]:
     """Seconds of a whole search, and the search."""
     X, y, domain = data
     cv = StratifiedTargetKFold(2 if quick else 5, sample_domain=domain, random_state=0)

@@ -80,9 +80,7 @@ html_theme_options = {
 html_sidebars = {name: [] for name in ("index", "method", "architecture", "changelog", "comparison")}
 
 
-def skip_foreign_members(
-    app: Any, what: str, name: str, obj: Any, skip: bool, options: Any
-) -> bool | None:
+def skip_foreign_members(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
     """Leave out what classes inherit from other packages, which have pages of their own."""
     home = getattr(obj, "__module__", None) or getattr(getattr(obj, "fget", None), "__module__", None)
     routing = name.startswith("set_") and name.endswith("_request")

@@ -62,9 +62,7 @@ source = DiffusionGenerator(module=network, max_steps=300, batch_size=16, transf
 source.fit(X_src, y_src)
 classifier = DomainClassifier(n_folds=3, max_steps=60, batch_size=16)
 short = {"max_steps": 100, "batch_size": 8, "random_state": 0}
-gen = TGDPGenerator(
-    FrozenEstimator(source), domain_classifier=classifier, hidden_sizes=(16, 16), **short
-)
+gen = TGDPGenerator(FrozenEstimator(source), domain_classifier=classifier, hidden_sizes=(16, 16), **short)
 gen.fit(X_src, y_src, X_tgt, y_tgt)
 X_new, y_new = gen.sample(100, y=0)
 violation = np.abs(X_new[:, 1] - X_new[:, 0] - X_new[:, 2]).max()

@@ -64,9 +64,7 @@ generators = {
     "source model": source,
     "target only": DiffusionGenerator(max_steps=700, **short).fit(X_tgt, y_tgt),
     "fine-tuned": FineTunedDiffusionGenerator(frozen, max_steps=700, **short),
-    "TGDP": TGDPGenerator(
-        frozen, domain_classifier=classifier, n_networks=1, max_steps=250, **short
-    ),
+    "TGDP": TGDPGenerator(frozen, domain_classifier=classifier, n_networks=1, max_steps=250, **short),
 }
 for name in ("fine-tuned", "TGDP"):
     generators[name].fit(X_src, y_src, X_tgt, y_tgt)

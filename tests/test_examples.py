@@ -60,9 +60,7 @@ def test_example_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "nan" not in capsys.readouterr().out
 
 
-def test_demo_prints_a_table_and_writes_a_picture(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_demo_prints_a_table_and_writes_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demo = runpy.run_path(str(ROOT / "examples" / "demo.py"))
     demo["main"](["--draws", "2", "--steps", "2", "--output", "picture.png"])
     printed = capsys.readouterr().out

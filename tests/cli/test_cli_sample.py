@@ -111,9 +111,7 @@ def test_memory_is_that_of_a_batch(place: Workplace, model: str, name: str) -> N
     assert many - few < 20
 
 
-def test_a_failure_leaves_the_old_file(
-    place: Workplace, model: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_leaves_the_old_file(place: Workplace, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that is full after the first part."""
     before = (place.folder / "target.csv").read_bytes()
     written = pd.DataFrame.to_csv

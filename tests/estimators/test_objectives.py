@@ -108,9 +108,7 @@ def test_domain_objectives_have_the_log_ratio_as_minimum(near: tuple[MixtureShif
 
 def test_nothing_reaches_what_is_frozen(batch: Batch) -> None:
     source, ratio = nn.Linear(2, 2).double(), nn.Linear(2, 1).double()
-    objective = Guidance(
-        lambda x, t, y: source(x), PROCESS, "kl", lambda x, t, y: ratio(x).squeeze(1), True
-    )
+    objective = Guidance(lambda x, t, y: source(x), PROCESS, "kl", lambda x, t, y: ratio(x).squeeze(1), True)
     module = Oracle()
     sum(objective(module, batch).values()).backward()
     assert module.scale.grad is not None

@@ -177,9 +177,7 @@ def test_attributes(tgdp: TGDPGenerator, shift: Shift) -> None:
     assert all(seconds > 0 for seconds in tgdp.fit_time_.values())
 
 
-def test_classes_are_drawn_as_often_as_in_the_target(
-    source_model: DiffusionGenerator, shift: Shift
-) -> None:
+def test_classes_are_drawn_as_often_as_in_the_target(source_model: DiffusionGenerator, shift: Shift) -> None:
     rows = np.concatenate([np.flatnonzero(shift.y_tgt == 1)[:30], np.flatnonzero(shift.y_tgt == -1)[:10]])
     model = tiny_tgdp(source_model=FrozenEstimator(source_model))
     model.fit(shift.X_src, shift.y_src, shift.X_tgt[rows], shift.y_tgt[rows])

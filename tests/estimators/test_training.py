@@ -285,9 +285,7 @@ def test_term_weights(up: float, down: float, sign: int) -> None:
 def test_some_parameters_only() -> None:
     """Biases and norms are trained, all others stay bitwise."""
     start = network()
-    trained = train(
-        start=start, trainable=lambda module: (p for p in module.parameters() if p.ndim == 1)
-    )
+    trained = train(start=start, trainable=lambda module: (p for p in module.parameters() if p.ndim == 1))
     for before, after in zip(start.parameters(), trained.module.parameters(), strict=True):
         assert torch.equal(before, after) == (before.ndim > 1)
     assert trained.n_parameters == sum(p.numel() for p in start.parameters() if p.ndim == 1)

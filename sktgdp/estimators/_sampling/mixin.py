@@ -25,6 +25,7 @@ from sktgdp.process import VPProcess
 
 __all__ = ["SamplingMixin"]
 
+
 class SamplingMixin:
     """`sample` and `sample_batches` of every generator; `BaseGenerator` says what a subclass sets."""
 
