@@ -122,6 +122,19 @@ def test_every_generator_has_them() -> None:
     assert tuned.source_model_.diagnostics_["n_drawn"] == 60
 
 
+def test_many_rows_are_searched_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As near as some of the rows let them be: no nearer than all of them."""
+    X = gaussian(400, 0)
+    whole = DiffusionGenerator(**TINY_NETWORK).fit(X)
+    monkeypatch.setattr(_fit_diagnostics, "SEARCHED", 50)
+    part = DiffusionGenerator(**TINY_NETWORK).fit(X)
+    np.testing.assert_array_equal(whole.sample(5, random_state=0)[0], part.sample(5, random_state=0)[0])
+    for end in ("", "_holdout"):
+        name = f"distance_to_closest_record{end}_median"
+        assert part.diagnostics_[name] > 1.5 * whole.diagnostics_[name]
+    assert part.diagnostics_["outside_support"] == whole.diagnostics_["outside_support"]
+
+
 def test_target_rows_are_what_counts() -> None:
     """A source that learned nothing, and target rows far away: samples are far from them."""
     X = gaussian(40, 0)
