@@ -51,8 +51,9 @@ whole process. Times are processor seconds.
   (`sktgdp.metrics.two_sample_auc`), once gradient boosting on the columns as they are, three folds each.
 - **Trained on synthetic rows**: ROC AUC on the test rows of a gradient boosting classifier of the income.
 
-A generator that takes longer than the time it is given is ended; the table says after how long. SDV and CTGAN are source-available under
-the Business Source License (BUSL), which restricts their use; nothing here imports or contains them."""
+A generator that takes longer than the time it is given is ended; the table says after how long. SDV and CTGAN
+are source-available under the Business Source License (BUSL), which restricts their use; nothing here imports
+or contains them."""
 
 
 @dataclass(frozen=True)
