@@ -21,7 +21,7 @@ from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._defaults import ByRank
 from sktgdp.estimators._rows.domains import Floats
 from sktgdp.estimators._sampling.chunks import Draw, draw_rows
-from sktgdp.estimators._sampling.support import outside_in_turn
+from sktgdp.estimators._sampling.support import FAR, MARGIN, outside_in_turn
 from sktgdp.exceptions import MemorizationWarning
 from sktgdp.metrics._distances import nearest_distances
 from sktgdp.preprocessing import MixedTypeEncoder, RowStandardizer
@@ -39,8 +39,7 @@ BLOCK = 2**22  # numbers
 MEMORIZED = 1.0 / 3.0  # of the second closest distance, as in `sktgdp.metrics.memorization_ratio`
 LOW_TAIL = 0.05
 # When to warn.
-MARGIN, N_EXCHANGES = 0.1, 199
-NEAR, FAR = 0.1, 0.5  # beyond a range, as shares of its length
+MORE, N_EXCHANGES = 0.1, 199
 ASTRAY = 0.5  # rows that are far outside, over those held out
 
 
@@ -71,9 +70,9 @@ def with_drawn_rows(generator: Any, z: Floats, seed: int) -> dict[str, float]:
     figures: dict[str, float] = {"n_drawn": len(drawn)}
     if not len(drawn):
         return figures
-    rows = z if len(z) <= SEARCHED else z[rng.choice(len(z), SEARCHED, replace=False)]
-    figures |= _outside(generator, rows, drawn)
-    near = _Neighbours(rows.reshape(len(rows), -1), drawn.reshape(len(drawn), -1), HELD.of(z.shape[1:]), rng)
+    known = z if len(z) <= SEARCHED else z[rng.choice(len(z), SEARCHED, replace=False)]
+    figures |= _outside(generator, known, drawn)
+    near = _Neighbours(_flat(known), _flat(drawn), HELD.of(z.shape[1:]), rng)
     closest = near.closest(near.trained)
     for rows, end in ((~near.trained, ""), (near.trained, "_holdout")):
         first, second = closest[rows].T
@@ -87,11 +86,15 @@ def with_drawn_rows(generator: Any, z: Floats, seed: int) -> dict[str, float]:
     return figures
 
 
+def _flat(rows: Floats) -> Floats:
+    return rows.reshape(len(rows), -1)
+
+
 def _outside(generator: Any, z: Floats, drawn: Floats) -> dict[str, float]:
     """Shares of rows outside the ranges of the training rows, those drawn and those held out in turn."""
     source = getattr(getattr(generator, "source_model_", None), "support_", None)
     figures = {}
-    for name, margin in (("outside_support", NEAR), ("far_outside_support", FAR)):
+    for name, margin in (("outside_support", MARGIN), ("far_outside_support", FAR)):
         figures[name] = float(generator.support_.outside(drawn, margin).mean())
         figures[f"{name}_holdout"] = float(outside_in_turn(z, source, margin).mean())
     share, held = figures["far_outside_support"], figures["far_outside_support_holdout"]
@@ -200,7 +203,7 @@ def warn_if_memorized(near: _Neighbours, rng: np.random.Generator) -> None:
     is warned of once in 200 times at most.
     """
     drawn, held = near.shares(near.trained)
-    if drawn < held + MARGIN:
+    if drawn < held + MORE:
         return
     for _ in range(N_EXCHANGES):
         of_drawn, of_held = near.shares(rng.permutation(near.trained))

@@ -209,9 +209,9 @@ class DiffusionGenerator(NetworkGenerator):
         training row held out from the others (``..._holdout``), in the units of ``transformer_``.
         ``memorization_ratio`` and ``distance_to_closest_record`` as in `sktgdp.metrics`, the latter's 5 %
         quantile and median; ``outside_support`` and ``far_outside_support``, the shares of rows with a value
-        beyond the range of the training rows by a tenth, or a half, of its length; ``n_drawn``; and the
-        steps that were skipped. What needs samples is missing after Ctrl-C, and what needs a second closest
-        row where there is none.
+        beyond the range of the training rows by a tenth, or a half, of its length (of series a half of the
+        channel's); ``n_drawn``; and the steps that were skipped. What needs samples is missing after Ctrl-C,
+        and what needs a second closest row where there is none.
     n_features_in_ : int
     feature_names_in_ : ndarray of str, for frames
 

@@ -49,6 +49,24 @@ def test_rows_held_out_in_turn(
         assert outside_in_turn(z, further, margin).tolist() == expected
 
 
+def test_series_are_far_outside_by_their_channels(rng: np.random.Generator) -> None:
+    """A wave at another time is outside the ranges of single positions, but not of the channel."""
+    z = 0.01 * rng.normal(size=(6, 2, 9))
+    z[np.arange(6), 0, np.arange(6)] = 8.0
+    other = np.roll(z[:3], 2, axis=2)
+    other[2, 1, 4] = 1.0
+    support = Support.of(z[:4])
+    assert support.outside(other).tolist() == [False, False, True]
+    support = Support.of(z[:2])
+    assert support.outside(other).tolist() == [True, True, True]
+    assert support.outside(other, 0.5).tolist() == [False, False, True]
+    assert not outside_in_turn(z, None, 0.5).any()
+    assert outside_in_turn(z, None).all()
+    wild = np.concatenate([z, 3 * z[:1]])
+    assert outside_in_turn(wild, None, 0.5).tolist() == [False] * 6 + [True]
+    assert not outside_in_turn(wild, Support.of(3 * z[1:2]), 0.5).any()
+
+
 def test_diagnostics_of_samples(few: tuple[Any, ...]) -> None:
     model = tiny_tgdp(eta_cycle=0.0).fit(*few)
     options = {"random_state": 3, "n_steps": 6, "solver": "euler-maruyama"}  # too coarse: it goes astray

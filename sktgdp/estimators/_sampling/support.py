@@ -14,10 +14,20 @@ from sktgdp.estimators._rows.domains import Floats
 from sktgdp.estimators._sampling.chunks import FEWEST, Draw, draw_rows
 from sktgdp.metrics._distances import nearest_distances
 
-__all__ = ["KnownRows", "SampleDiagnostics", "Support", "outside_in_turn", "remember_rows", "without_copies"]
+__all__ = [
+    "FAR",
+    "MARGIN",
+    "KnownRows",
+    "SampleDiagnostics",
+    "Support",
+    "outside_in_turn",
+    "remember_rows",
+    "without_copies",
+]
 
 # In the units of the transformer, where a standard deviation is about 1.
 MARGIN = 0.1
+FAR = 0.5
 SAME = 0.01
 ATTEMPTS = 10
 BLOCK = 2**22  # numbers
@@ -41,11 +51,26 @@ class Support:
             return self
         return Support(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
+    def at(self, margin: float) -> Support:
+        """Ranges of the coordinates, or for wide margins those of a series' channels.
+
+        A sample may be anywhere in a channel's range: waves come sooner or later.
+        """
+        if self.low.ndim < 2 or margin < FAR:
+            return self
+        return Support(self.low.min(axis=1), self.high.max(axis=1))
+
     def outside(self, z: Floats, margin: float = MARGIN) -> NDArray[np.bool_]:
-        """Rows with a coordinate beyond its range by more than a share of the range's length, or of 1."""
+        """Rows with a value beyond its range by more than a share of the range's length, or of 1.
+
+        The range is that of a coordinate, for margins of `FAR` and more that of a series' channel.
+        """
+        return self.at(margin)._beyond(*_ends(z, margin), margin)
+
+    def _beyond(self, lowest: Floats, highest: Floats, margin: float) -> NDArray[np.bool_]:
         margins = margin * np.maximum(self.high - self.low, 1.0)
-        beyond = (z < self.low - margins) | (z > self.high + margins)
-        return np.asarray(beyond.reshape(len(z), -1).any(axis=1))
+        beyond = (lowest < self.low - margins) | (highest > self.high + margins)
+        return np.asarray(beyond.reshape(len(lowest), -1).any(axis=1))
 
 
 @dataclass(frozen=True)
@@ -76,16 +101,23 @@ class SampleDiagnostics:
 
 def outside_in_turn(z: Floats, more: Support | None, margin: float = MARGIN) -> NDArray[np.bool_]:
     """Which rows are outside the ranges of all the others, and of further rows; two rows at least."""
-    rows = z.reshape(len(z), -1)
+    lowest, highest = (part.reshape(len(z), -1) for part in _ends(z, margin))
+    more = None if more is None else more.at(margin)
     found = np.zeros(len(z), dtype=bool)
-    for at in gen_batches(rows.shape[1], max(1, BLOCK // len(z))):
-        part = rows[:, at]
-        ends = np.partition(part, (1, -2), axis=0)
-        low = np.where(part == ends[0], ends[1], ends[0])
-        high = np.where(part == ends[-1], ends[-2], ends[-1])
+    for at in gen_batches(lowest.shape[1], max(1, BLOCK // len(z))):
+        a, b = lowest[:, at], highest[:, at]
+        lows, highs = np.partition(a, 1, axis=0)[:2], np.partition(b, -2, axis=0)[-2:]
+        others = Support(
+            np.where(a == lows[0], lows[1], lows[0]), np.where(b == highs[1], highs[0], highs[1])
+        )
         further = None if more is None else Support(more.low.reshape(-1)[at], more.high.reshape(-1)[at])
-        found |= Support(low, high).joined(further).outside(part, margin)
+        found |= others.joined(further)._beyond(a, b, margin)
     return found
+
+
+def _ends(z: Floats, margin: float) -> tuple[Floats, Floats]:
+    """Least and greatest values of rows: at every coordinate, or for wide margins of a series' channels."""
+    return (z.min(axis=2), z.max(axis=2)) if z.ndim == 3 and margin >= FAR else (z, z)
 
 
 class KnownRows:
