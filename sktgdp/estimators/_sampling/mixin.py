@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
@@ -57,6 +57,28 @@ class SamplingMixin:
         """
         raise TypeError(f"{type(self).__name__} gives no noise model; use one of its subclasses.")
 
+    @overload
+    def sample(
+        self,
+        n_samples: int = 1,
+        y: Any = None,
+        *,
+        random_state: Any = None,
+        n_steps: int | None = None,
+        solver: str | None = None,
+        return_diagnostics: Literal[False] = False,
+    ) -> tuple[Any, NDArray[Any] | None]: ...
+    @overload
+    def sample(
+        self,
+        n_samples: int = 1,
+        y: Any = None,
+        *,
+        random_state: Any = None,
+        n_steps: int | None = None,
+        solver: str | None = None,
+        return_diagnostics: Literal[True],
+    ) -> tuple[Any, NDArray[Any] | None, SampleDiagnostics]: ...
     def sample(
         self,
         n_samples: int = 1,
