@@ -60,8 +60,11 @@ def small_batches(times: Times) -> Found:
 
 
 def start_up(times: Times) -> Found:
-    seconds = times["start-up: fit of one step"].seconds
-    return f"{number(1e3 * seconds)} ms", seconds < 0.05
+    whole, after = (times[f"start-up: {name}"].seconds for name in ("fit of one step", "its diagnostics"))
+    words = (
+        f"{number(1e3 * (whole - after))} ms, and {number(1e3 * after)} ms of diagnostics after the last step"
+    )
+    return words, whole - after < 0.05
 
 
 def imports(times: Times) -> Found:
