@@ -7,7 +7,6 @@ mark of those that are missing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable
 from functools import cached_property
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sktgdp.preprocessing._levels import indicator_scale
 from sktgdp.preprocessing._numbers import (
     BooleanColumn,
     IntegerColumn,
@@ -59,7 +59,7 @@ class CategoryColumn:
         self.missing_mark = values[missing][:1]  # none where nothing is missing
         self.categories = self._known(values[~missing])
         self.frequencies = np.bincount(self._encode(column), minlength=self.width) / len(missing)
-        self.scale = math.sqrt((1 - np.square(self.frequencies).sum()) / self.width) if self._varies else 1.0
+        self.scale = indicator_scale(self.frequencies) if self._varies else 1.0
 
     def transform(self, column: Any) -> Floats:
         """Scaled indicators, shape (n, width)."""

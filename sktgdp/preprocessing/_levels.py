@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Levels"]
+__all__ = ["Levels", "indicator_scale"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 MOST_LEVELS = 32
 ROWS_PER_LEVEL = 20
+
+
+def indicator_scale(shares: Floats) -> float:
+    """Scale of centred indicators, given the shares of their values: it makes their average variance 1."""
+    return math.sqrt((1 - np.square(shares).sum()) / len(shares))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +55,8 @@ class Levels:
 
     @property
     def scale(self) -> float:
-        """Of the indicators; it makes the average variance of the block's columns 1."""
-        return math.sqrt((1 - np.square(self.shares).sum()) / len(self.shares))
+        """Scale of the indicators."""
+        return indicator_scale(self.shares)
 
     def transform(self, values: NDArray[Any]) -> Floats:
         """Scaled indicators, shape (n, k)."""
