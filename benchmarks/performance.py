@@ -207,7 +207,7 @@ def written(n_rows: int) -> tuple[float, float, float]:
 def measure_stream(rounds: int, quick: bool) -> tuple[str, dict[str, Result]]:
     """Table of files of several lengths, each written by a process of its own, and the times."""
     results = {}
-    for n_rows in (100, 200) if quick else (100_000, 1_000_000):
+    for n_rows in (100, 200) if quick else (100_000, 1_000_000, 10_000_000):
         found = [written(n_rows) if quick else alone(written, n_rows) for _ in range(min(rounds, 3))]
         processor, wall, growth = (list(column) for column in zip(*found, strict=True))
         results[f"{n_rows:,} rows"] = Result(processor, wall, max(growth))

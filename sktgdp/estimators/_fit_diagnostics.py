@@ -21,7 +21,7 @@ from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._defaults import ByRank
 from sktgdp.estimators._rows.domains import Floats
 from sktgdp.estimators._sampling.chunks import Draw, draw_rows
-from sktgdp.estimators._sampling.support import FAR, MARGIN, outside_in_turn
+from sktgdp.estimators._sampling.support import FAR, NEAR, outside_in_turn
 from sktgdp.exceptions import MemorizationWarning
 from sktgdp.metrics._distances import nearest_distances
 from sktgdp.preprocessing import MixedTypeEncoder, RowStandardizer
@@ -94,9 +94,9 @@ def _outside(generator: Any, z: Floats, drawn: Floats) -> dict[str, float]:
     """Shares of rows outside the ranges of the training rows, those drawn and those held out in turn."""
     source = getattr(getattr(generator, "source_model_", None), "support_", None)
     figures = {}
-    for name, margin in (("outside_support", MARGIN), ("far_outside_support", FAR)):
-        figures[name] = float(generator.support_.outside(drawn, margin).mean())
-        figures[f"{name}_holdout"] = float(outside_in_turn(z, source, margin).mean())
+    for name, tolerance in (("outside_support", NEAR), ("far_outside_support", FAR)):
+        figures[name] = float(generator.support_.outside(drawn, tolerance).mean())
+        figures[f"{name}_holdout"] = float(outside_in_turn(z, source, tolerance).mean())
     share, held = figures["far_outside_support"], figures["far_outside_support_holdout"]
     if share > held + ASTRAY:
         warnings.warn(

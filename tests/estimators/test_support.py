@@ -15,7 +15,7 @@ from torch import Tensor
 import sktgdp
 from sktgdp import DiffusionGenerator, TGDPGenerator
 from sktgdp.estimators._sampling import support as _support
-from sktgdp.estimators._sampling.support import KnownRows, Support, outside_in_turn
+from sktgdp.estimators._sampling.support import FAR, NEAR, KnownRows, Support, outside_in_turn
 from sktgdp.preprocessing import RowStandardizer
 
 FAST: dict[str, Any] = {"random_state": 3, "n_steps": 3}
@@ -41,12 +41,12 @@ def test_rows_held_out_in_turn(
     monkeypatch.setattr(_support, "BLOCK", n_rows)
     z = rng.normal(size=(n_rows, 2)) ** 3
     z[-2:, 0] = z[:, 0].max() + 1.0
-    for margin in (0.1, 0.5):
+    for tolerance in (NEAR, FAR):
         expected = [
-            Support.of(np.delete(z, k, axis=0)).joined(further).outside(z[[k]], margin)[0]
+            Support.of(np.delete(z, k, axis=0)).joined(further).outside(z[[k]], tolerance)[0]
             for k in range(n_rows)
         ]
-        assert outside_in_turn(z, further, margin).tolist() == expected
+        assert outside_in_turn(z, further, tolerance).tolist() == expected
 
 
 def test_series_are_far_outside_by_their_channels(rng: np.random.Generator) -> None:
@@ -59,12 +59,12 @@ def test_series_are_far_outside_by_their_channels(rng: np.random.Generator) -> N
     assert support.outside(other).tolist() == [False, False, True]
     support = Support.of(z[:2])
     assert support.outside(other).tolist() == [True, True, True]
-    assert support.outside(other, 0.5).tolist() == [False, False, True]
-    assert not outside_in_turn(z, None, 0.5).any()
+    assert support.outside(other, FAR).tolist() == [False, False, True]
+    assert not outside_in_turn(z, None, FAR).any()
     assert outside_in_turn(z, None).all()
     wild = np.concatenate([z, 3 * z[:1]])
-    assert outside_in_turn(wild, None, 0.5).tolist() == [False] * 6 + [True]
-    assert not outside_in_turn(wild, Support.of(3 * z[1:2]), 0.5).any()
+    assert outside_in_turn(wild, None, FAR).tolist() == [False] * 6 + [True]
+    assert not outside_in_turn(wild, Support.of(3 * z[1:2]), FAR).any()
 
 
 def test_diagnostics_of_samples(few: tuple[Any, ...]) -> None:

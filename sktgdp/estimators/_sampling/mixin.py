@@ -79,6 +79,17 @@ class SamplingMixin:
         solver: str | None = None,
         return_diagnostics: Literal[True],
     ) -> tuple[Any, NDArray[Any] | None, SampleDiagnostics]: ...
+    @overload
+    def sample(
+        self,
+        n_samples: int = 1,
+        y: Any = None,
+        *,
+        random_state: Any = None,
+        n_steps: int | None = None,
+        solver: str | None = None,
+        return_diagnostics: bool,
+    ) -> tuple[Any, ...]: ...
     def sample(
         self,
         n_samples: int = 1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +16,43 @@ from sktgdp.metrics._distances import nearest_distances
 
 __all__ = [
     "FAR",
-    "MARGIN",
+    "NEAR",
     "KnownRows",
     "SampleDiagnostics",
     "Support",
+    "Tolerance",
     "outside_in_turn",
     "remember_rows",
     "without_copies",
 ]
 
-# In the units of the transformer, where a standard deviation is about 1.
-MARGIN = 0.1
-FAR = 0.5
-SAME = 0.01
+SAME = 0.01  # in the units of the transformer, where a standard deviation is about 1
 ATTEMPTS = 10
 BLOCK = 2**22  # numbers
+
+
+class Tolerance(NamedTuple):
+    """How far a value may lie beyond a range before its row is outside, and whose range that is.
+
+    Attributes
+    ----------
+    share : float
+        Of the range's length, or of 1 in the units of the transformer if that is more.
+    by_channel : bool
+        Whether a series is held against the ranges of its channels: a sample may be anywhere in its channel's
+        range, waves come sooner or later. Otherwise every coordinate has a range of its own, as in tables.
+    """
+
+    share: float
+    by_channel: bool
+
+    def ends(self, z: Floats) -> tuple[Floats, Floats]:
+        """Least and greatest values of rows, one for each range."""
+        return (z.min(axis=2), z.max(axis=2)) if self.by_channel and z.ndim == 3 else (z, z)
+
+
+NEAR = Tolerance(0.1, by_channel=False)
+FAR = Tolerance(0.5, by_channel=True)
 
 
 @dataclass(frozen=True)
@@ -51,24 +73,16 @@ class Support:
             return self
         return Support(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
-    def at(self, margin: float) -> Support:
-        """Ranges of the coordinates, or for wide margins those of a series' channels.
+    def at(self, tolerance: Tolerance) -> Support:
+        """The ranges that a tolerance speaks of."""
+        return Support(tolerance.ends(self.low[None])[0][0], tolerance.ends(self.high[None])[1][0])
 
-        A sample may be anywhere in a channel's range: waves come sooner or later.
-        """
-        if self.low.ndim < 2 or margin < FAR:
-            return self
-        return Support(self.low.min(axis=1), self.high.max(axis=1))
+    def outside(self, z: Floats, tolerance: Tolerance = NEAR) -> NDArray[np.bool_]:
+        """Rows with a value beyond its range by more than is tolerated."""
+        return self.at(tolerance)._beyond(*tolerance.ends(z), tolerance.share)
 
-    def outside(self, z: Floats, margin: float = MARGIN) -> NDArray[np.bool_]:
-        """Rows with a value beyond its range by more than a share of the range's length, or of 1.
-
-        The range is that of a coordinate, for margins of `FAR` and more that of a series' channel.
-        """
-        return self.at(margin)._beyond(*_ends(z, margin), margin)
-
-    def _beyond(self, lowest: Floats, highest: Floats, margin: float) -> NDArray[np.bool_]:
-        margins = margin * np.maximum(self.high - self.low, 1.0)
+    def _beyond(self, lowest: Floats, highest: Floats, share: float) -> NDArray[np.bool_]:
+        margins = share * np.maximum(self.high - self.low, 1.0)
         beyond = (lowest < self.low - margins) | (highest > self.high + margins)
         return np.asarray(beyond.reshape(len(lowest), -1).any(axis=1))
 
@@ -99,10 +113,10 @@ class SampleDiagnostics:
         return int(self.outside.sum())
 
 
-def outside_in_turn(z: Floats, more: Support | None, margin: float = MARGIN) -> NDArray[np.bool_]:
+def outside_in_turn(z: Floats, more: Support | None, tolerance: Tolerance = NEAR) -> NDArray[np.bool_]:
     """Which rows are outside the ranges of all the others, and of further rows; two rows at least."""
-    lowest, highest = (part.reshape(len(z), -1) for part in _ends(z, margin))
-    more = None if more is None else more.at(margin)
+    lowest, highest = (part.reshape(len(z), -1) for part in tolerance.ends(z))
+    more = None if more is None else more.at(tolerance)
     found = np.zeros(len(z), dtype=bool)
     for at in gen_batches(lowest.shape[1], max(1, BLOCK // len(z))):
         a, b = lowest[:, at], highest[:, at]
@@ -111,13 +125,8 @@ def outside_in_turn(z: Floats, more: Support | None, margin: float = MARGIN) -> 
             np.where(a == lows[0], lows[1], lows[0]), np.where(b == highs[1], highs[0], highs[1])
         )
         further = None if more is None else Support(more.low.reshape(-1)[at], more.high.reshape(-1)[at])
-        found |= others.joined(further)._beyond(a, b, margin)
+        found |= others.joined(further)._beyond(a, b, tolerance.share)
     return found
-
-
-def _ends(z: Floats, margin: float) -> tuple[Floats, Floats]:
-    """Least and greatest values of rows: at every coordinate, or for wide margins of a series' channels."""
-    return (z.min(axis=2), z.max(axis=2)) if z.ndim == 3 and margin >= FAR else (z, z)
 
 
 class KnownRows:
