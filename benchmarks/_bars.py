@@ -104,10 +104,14 @@ def few_calls(times: Times) -> Found:
 
 
 def stream(times: Times) -> Found:
-    sizes = [result.peak_mib or 0.0 for name, result in times.items() if name.startswith("stream: ")]
+    start = "stream: "
+    sizes = {
+        name.removeprefix(start): r.peak_mib or 0.0 for name, r in times.items() if name.startswith(start)
+    }
     if not sizes:
         raise KeyError("no stream")
-    return " and ".join(f"{number(size)} MiB" for size in sizes), max(sizes) <= 1.15 * min(sizes)
+    words = ", ".join(f"{name} {number(size)} MiB" for name, size in sizes.items())
+    return words, max(sizes.values()) <= 1.15 * min(sizes.values())
 
 
 def peers(times: Times) -> Found:

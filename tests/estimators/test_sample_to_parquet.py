@@ -45,13 +45,37 @@ def frame() -> pd.DataFrame:
 def test_rows_of_one_call(model: DiffusionGenerator, tmp_path: Path) -> None:
     path = model.sample_to_parquet(tmp_path / "rows.parquet", 25, batch_size=10, **FAST)
     X, y = model.sample(25, **FAST)
-    file = pq.ParquetFile(path)
-    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [10, 10, 5]
     table = pd.read_parquet(path)
     assert list(table.columns) == ["x0", "x1", "label"]
     np.testing.assert_array_equal(table[["x0", "x1"]].to_numpy(), X)
     np.testing.assert_array_equal(table["label"], y)
     assert [each.name for each in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+@pytest.mark.parametrize(("filled", "expected"), [(2**23, [25]), (300, [20, 5]), (1, [10, 10, 5])])
+def test_row_groups(
+    model: DiffusionGenerator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    filled: int,
+    expected: list[int],
+) -> None:
+    """A row of two numbers and a label is 24 bytes: groups end with the batch that fills them."""
+    monkeypatch.setattr(_parquet, "GROUP_BYTES", filled)
+    path = model.sample_to_parquet(tmp_path / "rows.parquet", 25, batch_size=10, **FAST)
+    file = pq.ParquetFile(path)
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == expected
+
+
+def test_only_columns_of_few_values_have_dictionaries(frame: pd.DataFrame, tmp_path: Path) -> None:
+    """A dictionary of fractions, each in it once, made files longer and slower to write."""
+    model = DiffusionGenerator(**TINY).fit(frame)
+    path = model.sample_to_parquet(tmp_path / "rows.parquet", 25, batch_size=10, **FAST)
+    file = pq.ParquetFile(path)
+    columns = [file.metadata.row_group(0).column(i) for i in range(4)]
+    found = {column.path_in_schema: column.has_dictionary_page for column in columns}
+    assert found == {"age": True, "weight": False, "ward": True, "seen": False}
+    pd.testing.assert_frame_equal(pd.read_parquet(path), model.sample(25, **FAST)[0])
 
 
 def test_given_labels(model: DiffusionGenerator, tmp_path: Path) -> None:

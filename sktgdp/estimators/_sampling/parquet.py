@@ -1,8 +1,9 @@
 """Samples in a Parquet file: any number of rows in the memory of one batch, and no row lost or drawn twice.
 
 Every batch becomes a file of its own in the folder ``<path>.parts``, moved into place whole, beside a note
-of what was asked for. At the end the parts are copied, one row group each, into the file. A process that was
-killed or a disk that was full leaves the folder; the same call goes on after the last whole part.
+of what was asked for. At the end the parts are copied into the file, small ones several to a row group: what
+Parquet notes of every row group is held in memory until its file is closed. A process that was killed or a
+disk that was full leaves the folder; the same call goes on after the last whole part.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ __all__ = ["rows_table", "write_parquet"]
 
 # Numbers in a batch where the user names no size: 16 MiB in float64.
 BATCH_NUMBERS = 2**21
+GROUP_BYTES = 2**23  # a row group ends with the part that fills it
 # Rows that are drawn again to see that it is the same generator that goes on.
 CHECKED = 8
 
@@ -165,7 +167,8 @@ class Parts:
 
     def add(self, index: int, table: Any) -> None:
         """Write a part."""
-        self._replace(self._part(index), lambda file: _parquet().write_table(table, file))
+        options = {"use_dictionary": _of_few_values(table.schema)}
+        self._replace(self._part(index), lambda file: _parquet().write_table(table, file, **options))
 
     def join(self, n_parts: int) -> None:
         """Copy all parts into the file."""
@@ -181,9 +184,19 @@ class Parts:
     def _copy(self, n_parts: int, file: Path) -> None:
         parquet = _parquet()
         schema = parquet.ParquetFile(self._part(0)).schema_arrow
-        with parquet.ParquetWriter(file, schema) as writer:
-            for index in range(n_parts):
-                writer.write_table(parquet.ParquetFile(self._part(index)).read())
+        with parquet.ParquetWriter(file, schema, use_dictionary=_of_few_values(schema)) as writer:
+            for group in self._groups(n_parts):
+                writer.write_table(group)
+                _arrow().default_memory_pool().release_unused()  # it would grow by and by
+
+    def _groups(self, n_parts: int) -> Iterator[Any]:
+        """Tables of one row group each."""
+        gathered: list[Any] = []
+        for index in range(n_parts):
+            gathered.append(_parquet().ParquetFile(self._part(index)).read())
+            if index == n_parts - 1 or sum(part.nbytes for part in gathered) >= GROUP_BYTES:
+                yield _arrow().concat_tables(gathered)
+                gathered = []
 
     def _replace(self, path: Path, write: Any) -> None:
         """Write a file under another name and move it into place once it is on the disk."""
@@ -195,6 +208,13 @@ class Parts:
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def _of_few_values(schema: Any) -> list[str]:
+    """Columns that a dictionary shortens: those that are no fractions, nor series of them."""
+    types = _arrow().types
+    fractions = (types.is_floating, types.is_fixed_size_list)
+    return [field.name for field in schema if not any(check(field.type) for check in fractions)]
 
 
 def rows_table(
