@@ -52,7 +52,7 @@ def test_rows_of_one_call(model: DiffusionGenerator, tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["rows.parquet"]
 
 
-@pytest.mark.parametrize(("filled", "expected"), [(2**23, [25]), (300, [20, 5]), (1, [10, 10, 5])])
+@pytest.mark.parametrize(("filled", "expected"), [(2**22, [25]), (300, [20, 5]), (1, [10, 10, 5])])
 def test_row_groups(
     model: DiffusionGenerator,
     tmp_path: Path,

@@ -183,7 +183,7 @@ class SamplingMixin:
         n_samples, y, random_state, n_steps, solver
             As for `sample`.
         batch_size : int, optional
-            Rows per batch; None takes 16 MiB of numbers. Row groups of the file hold 8 MiB or one batch.
+            Rows per batch; None takes 16 MiB of numbers. Row groups of the file hold 4 MiB or one batch.
         label_column : str, default="label"
             Column of the labels; for a multi-label model ``label_0``, ``label_1`` and so on.
 

@@ -33,7 +33,7 @@ __all__ = ["rows_table", "write_parquet"]
 
 # Numbers in a batch where the user names no size: 16 MiB in float64.
 BATCH_NUMBERS = 2**21
-GROUP_BYTES = 2**23  # a row group ends with the part that fills it
+GROUP_BYTES = 2**22  # a row group ends with the part that fills it
 # Rows that are drawn again to see that it is the same generator that goes on.
 CHECKED = 8
 
@@ -193,7 +193,8 @@ class Parts:
         """Tables of one row group each."""
         gathered: list[Any] = []
         for index in range(n_parts):
-            gathered.append(_parquet().ParquetFile(self._part(index)).read())
+            # without threads: each would keep memory of its own
+            gathered.append(_parquet().ParquetFile(self._part(index)).read(use_threads=False))
             if index == n_parts - 1 or sum(part.nbytes for part in gathered) >= GROUP_BYTES:
                 yield _arrow().concat_tables(gathered)
                 gathered = []
