@@ -17,6 +17,7 @@ from benchmarks._report import Page, number, stamp, table
 from benchmarks._timing import Result, Results, in_turn, median_ratio, spread
 from sktgdp import DiffusionGenerator
 from sktgdp.estimators._training.batches import Batch, NoisedRows, Pool
+from sktgdp.estimators._training.devices import has_fused_optimizer
 from sktgdp.estimators._training.net import Objective
 from sktgdp.estimators._training.objectives import CleanDomain, Denoising, Guidance, NoisedDomain
 from sktgdp.estimators._training.settings import TrainingSettings
@@ -129,7 +130,7 @@ def bare(case: Case, batch_size: int, n_steps: int, *, strict: bool) -> None:
     pools = case.pools(batch_size)
     module = case.module(**case.params)
     parameters = list(module.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=1e-4, fused=True)
+    optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=1e-4, fused=has_fused_optimizer(CPU))
     average = [p.detach().clone() for p in parameters]
     for _ in range(n_steps):
         batch = Batch({name: bare_rows(pool) for name, pool in pools.items()})

@@ -81,7 +81,7 @@ def test_bars_on_sampling() -> None:
     assert figure.startswith("`dpm++2m`: 1.02 on the mixture, 1.20 on heart disease; `unipc`: 1.00")
     assert not reached
     files = {"stream: 100 rows": Result(peak_mib=50.0), "stream: 1,000 rows": Result(peak_mib=52.0)}
-    assert _bar("memory", files) == ("50 MiB and 52 MiB", True)
+    assert _bar("memory", files) == ("100 rows 50 MiB, 1,000 rows 52 MiB", True)
 
 
 def test_the_bar_on_peers_wants_speed_and_quality() -> None:
