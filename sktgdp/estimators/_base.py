@@ -20,9 +20,9 @@ from torch import Tensor
 
 from sktgdp.estimators._defaults import ByRank, is_series, parts_of
 from sktgdp.estimators._fit_diagnostics import noticed, with_drawn_rows
-from sktgdp.estimators._rows.domains import Floats, InputForm, rows_as_fitted
+from sktgdp.estimators._rows.domains import Floats, InputForm, Units, rows_as_fitted
 from sktgdp.estimators._rows.labels import check_labels
-from sktgdp.estimators._rows.units import to_units
+from sktgdp.estimators._rows.units import to_exact_units
 from sktgdp.estimators._sampling.mixin import SamplingMixin
 from sktgdp.estimators._state.persistence import Persistent
 from sktgdp.estimators._training.devices import resolve_device
@@ -108,7 +108,7 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
         self.fit_time_[name] = time.perf_counter() - start
         _LOG.debug("%s: %s took %.1f s", type(self).__name__, name, self.fit_time_[name])
 
-    def _diagnose(self, z: Floats | None, seed: int) -> None:
+    def _diagnose(self, z: Units | None, seed: int) -> None:
         """Put on record how the fit went; the last phase, left out without rows, after an interrupt."""
         self._diagnostics = noticed(self)
         if z is not None:
@@ -169,7 +169,7 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
             raise ValueError(
                 f"X has rows of shape {rows.shape[1:]}, but the model was fitted on {form.event_shape}."
             )
-        return to_units(self.transformer_, rows, "X")
+        return to_exact_units(self.transformer_, rows, "X")
 
     def _log_density(self, z: Tensor, codes: Tensor | None) -> Floats:
         values = []

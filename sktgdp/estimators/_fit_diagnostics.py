@@ -19,7 +19,7 @@ from sklearn.utils import gen_batches
 
 from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._defaults import ByRank
-from sktgdp.estimators._rows.domains import Floats
+from sktgdp.estimators._rows.domains import Floats, Units
 from sktgdp.estimators._sampling.chunks import Draw, draw_rows
 from sktgdp.estimators._sampling.support import FAR, NEAR, outside_in_turn
 from sktgdp.exceptions import MemorizationWarning
@@ -53,7 +53,7 @@ def noticed(generator: Any) -> dict[str, float]:
     return found
 
 
-def with_drawn_rows(generator: Any, z: Floats, seed: int) -> dict[str, float]:
+def with_drawn_rows(generator: Any, z: Units, seed: int) -> dict[str, float]:
     """Figures of rows that are drawn from a generator, beside those of its training rows held out in turn.
 
     Parameters
@@ -86,11 +86,11 @@ def with_drawn_rows(generator: Any, z: Floats, seed: int) -> dict[str, float]:
     return figures
 
 
-def _flat(rows: Floats) -> Floats:
+def _flat(rows: Units) -> Units:
     return rows.reshape(len(rows), -1)
 
 
-def _outside(generator: Any, z: Floats, drawn: Floats) -> dict[str, float]:
+def _outside(generator: Any, z: Units, drawn: Units) -> dict[str, float]:
     """Shares of rows outside the ranges of the training rows, those drawn and those held out in turn."""
     source = getattr(getattr(generator, "source_model_", None), "support_", None)
     figures = {}
@@ -110,7 +110,7 @@ def _outside(generator: Any, z: Floats, drawn: Floats) -> dict[str, float]:
     return figures
 
 
-def _draw(generator: Any, n_rows: int, rng: np.random.Generator) -> Floats:
+def _draw(generator: Any, n_rows: int, rng: np.random.Generator) -> Units:
     """Rows as the user gets them, rounded and in categories, in the units of the transformer; finite ones."""
     shape = generator.latent_shape_
     n_drawn = min(MOST.of(shape), max(FEWEST.of(shape), n_rows))
@@ -129,7 +129,7 @@ def _draw(generator: Any, n_rows: int, rng: np.random.Generator) -> Floats:
     # a transformer of the user's own may not take all that it gives
     if len(z) and isinstance(generator.transformer_, MixedTypeEncoder | RowStandardizer):
         z = generator._to_units(generator.form_.restore(generator.transformer_.inverse_transform(z)))
-    return z
+    return z.astype(np.float32)  # as the training rows, so that copies are told
 
 
 class _Neighbours:
@@ -150,9 +150,9 @@ class _Neighbours:
         Which of the held and drawn rows are training rows.
     """
 
-    def __init__(self, rows: Floats, drawn: Floats, n_held: int, rng: np.random.Generator) -> None:
+    def __init__(self, rows: Units, drawn: Units, n_held: int, rng: np.random.Generator) -> None:
         held = rng.choice(len(rows), min(len(rows), n_held), replace=False)
-        pool = np.concatenate([rows[held], drawn])
+        pool = np.concatenate([rows[held], drawn], dtype=np.float64)
         self.trained = np.arange(len(pool)) < len(held)
         # + 0.0: there are two zeros
         keys = np.array([hash((row + 0.0).tobytes()) for part in (rows, drawn) for row in part])
@@ -185,11 +185,11 @@ class _Neighbours:
         return float(memorized[~trained].mean()), float(memorized[trained].mean())
 
 
-def _two_closest(X: Floats, rows: Floats, index: NDArray[np.intp]) -> Floats:
+def _two_closest(X: Floats, rows: Units, index: NDArray[np.intp]) -> Floats:
     """Distances to the two closest of the indexed rows; infinite where there are fewer."""
     best = np.full((len(X), 2), np.inf)
     for at in gen_batches(len(index), max(1, BLOCK // rows.shape[1])) if len(index) else ():
-        block = rows[index[at]]
+        block = rows[index[at]].astype(np.float64)
         found = nearest_distances(X, block, min(2, len(block)), "euclidean")
         best = np.sort(np.concatenate([best, found], axis=1), axis=1)[:, :2]
     return best

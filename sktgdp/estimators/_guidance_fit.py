@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sktgdp.estimators._defaults import GUIDANCE_NETWORK, SERIES_GUIDANCE_SIZES, is_series
 from sktgdp.estimators._overlap import resolution
-from sktgdp.estimators._rows.domains import Floats
+from sktgdp.estimators._rows.domains import Units
 from sktgdp.estimators._state.checkpoint import FitCheckpoint
 from sktgdp.estimators._state.memory import settings_of
 from sktgdp.estimators._training.batches import Pool
@@ -41,9 +41,9 @@ Codes = NDArray[np.float32]
 class TwoDomains(NamedTuple):
     """Rows of both domains in the networks' units, and their encoded labels."""
 
-    source: Floats
+    source: Units
     y_source: Codes | None
-    target: Floats
+    target: Units
     y_target: Codes | None
 
 
@@ -142,7 +142,7 @@ class GuidanceFit:
         return self.generator._training_settings(max_steps=int(steps))
 
     def _tensors(
-        self, rows: Floats, codes: Codes | None, classifier: DomainClassifier
+        self, rows: Units, codes: Codes | None, classifier: DomainClassifier
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         """Rows, encoded labels and log ratio on the device."""
         y = None if codes is None else self.generator.labels_.decode(codes)

@@ -14,7 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from sktgdp.estimators._rows.adoption import adopt
-from sktgdp.estimators._rows.domains import Domains, Floats, check_domains, check_rows
+from sktgdp.estimators._rows.domains import Domains, Units, check_domains, check_rows
 from sktgdp.estimators._rows.labels import check_labels
 from sktgdp.estimators._rows.units import fit_units, to_units
 from sktgdp.estimators._state.checkpoint import FitCheckpoint
@@ -65,7 +65,7 @@ def prepare_source(
         return frozen, domains, False
     model = unfitted_source(source_model, seed, **shared)
     # what is wrong with a column of the target is to be said before the source is trained
-    transformer, _ = fit_units(model.transformer, source, "X_src")
+    transformer = fit_units(model.transformer, source, "X_src")[0]
     to_units(transformer, target, "X_tgt")
     model.fit(domains.X_src, domains.y_src, checkpoint=checkpoint)
     return on_device(model, shared["device"]), domains, True
@@ -131,7 +131,7 @@ def frozen_model(source_model: Any, device: str) -> DiffusionGenerator | None:
 
 def adopt_source(
     target: Any, source: DiffusionGenerator, X_tgt: Any, labels: NDArray[Any] | None
-) -> tuple[Floats, NDArray[np.float32] | None]:
+) -> tuple[Units, NDArray[np.float32] | None]:
     """Take over the source model's units and label code; the target's rows and labels in them."""
     target.source_model_ = source
     names = ("X_tgt", "y_tgt", "source_model")

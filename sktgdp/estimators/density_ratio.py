@@ -28,13 +28,14 @@ from sktgdp.estimators._rows.domains import (
     FOUR_ARRAYS,
     Floats,
     InputForm,
+    Reals,
     check_domains,
     rows_as_fitted,
     split_domains,
 )
 from sktgdp.estimators._rows.domains import Domains as FourArrays
 from sktgdp.estimators._rows.labels import LabelCode, check_labels
-from sktgdp.estimators._rows.units import fit_units, to_units
+from sktgdp.estimators._rows.units import fit_units, to_units, units_in_parts
 from sktgdp.estimators._state.checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
 from sktgdp.estimators._state.memory import FitMemory
 from sktgdp.estimators._state.persistence import Persistent
@@ -87,16 +88,12 @@ def folds(n_rows: int, n_folds: int, seed: int) -> list[NDArray[np.intp]]:
 class _Features(NamedTuple):
     """What a classifier sees of rows: numbers, and labels where they are not among the numbers."""
 
-    x: Floats
+    x: Reals
     y: NDArray[np.float32] | None = None
 
     def at(self, index: Any) -> _Features:
         """The rows of an index or a slice."""
         return _Features(self.x[index], None if self.y is None else self.y[index])
-
-    def without(self, index: NDArray[np.intp]) -> _Features:
-        """All rows but those of an index."""
-        return self.at(np.delete(np.arange(len(self.x)), index))
 
     def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Both on a device, in single precision."""
@@ -105,6 +102,7 @@ class _Features(NamedTuple):
 
 
 Domains = tuple[_Features, _Features]  # source, target
+RowNumbers = Sequence[NDArray[np.intp]]  # in the source, and in the target
 
 
 class DomainClassifier(Persistent, BaseEstimator):
@@ -213,7 +211,7 @@ class DomainClassifier(Persistent, BaseEstimator):
         z = self._units_of(domains)
         with open_checkpoint(checkpoint, self) as kept:
             seed = kept.seed(self.random_state, FitMemory(None))
-            self._cross_fit(z[0], z[1], seed, kept)
+            self._cross_fit(z, seed, kept)
         self.effective_sample_size_ = effective_sample_size(self._log_ratio(z[0]))
         if not kept.inner:
             warn_if_apart(self.effective_sample_size_, len(z[0].x))
@@ -229,48 +227,51 @@ class DomainClassifier(Persistent, BaseEstimator):
         z_target = to_units(self.transformer_, target, "X_tgt")
         return self._features(z_source, y_source), self._features(z_target, y_target)
 
-    def _features(self, z: Floats, y: NDArray[Any] | None) -> _Features:
+    def _features(self, z: Reals, y: NDArray[Any] | None) -> _Features:
         """Features in the transformer's units and encoded labels, as the classifier wants them."""
         codes = None if y is None else self.labels_.encode(y)
         if self.classifier is None and is_series(z.shape[1:]):
             return _Features(z, codes)
         z = z.reshape(len(z), -1)
+        if self.classifier is not None:
+            z = z.astype(np.float64, copy=False)
         return _Features(z if codes is None else np.hstack([z, codes]))
 
-    def _cross_fit(self, source: _Features, target: _Features, seed: int, checkpoint: FitCheckpoint) -> None:
-        n_source, n_target = len(source.x), len(target.x)
-        n_folds = min(self.n_folds, n_target, n_source)
-        out_source, out_target = np.empty(n_source), np.empty(n_target)
+    def _cross_fit(self, domains: Domains, seed: int, checkpoint: FitCheckpoint) -> None:
+        sizes = [len(rows.x) for rows in domains]
+        n_folds = min(self.n_folds, *sizes)
+        out = [np.empty(size) for size in sizes]
         self.classifiers_: list[Any] = []
-        parts = zip(folds(n_source, n_folds, seed), folds(n_target, n_folds, seed), strict=True)
-        for k, (held_source, held_target) in enumerate(parts):
-            train = source.without(held_source), target.without(held_target)
-            held = source.at(held_source), target.at(held_target)
+        for k, held in enumerate(zip(*(folds(size, n_folds, seed) for size in sizes), strict=True)):
+            train = [np.delete(np.arange(size), part) for size, part in zip(sizes, held, strict=True)]
             kept = checkpoint.part(f"fold {k + 1}")
             self.classifiers_.append(
-                self._fit_network(train, held, seed + k, kept)
+                self._fit_network(domains, train, held, seed + k, kept)
                 if self.classifier is None
-                else self._fit_classifier(train, seed + k, kept)
+                else self._fit_classifier(domains, train, seed + k, kept)
             )
-            out_source[held_source], out_target[held_target] = (self._logit(k, rows) for rows in held)
-        self.temperature_, self.offset_ = _calibrate(out_source, out_target, self.classifier is not None)
+            for rows, logits, part in zip(domains, out, held, strict=True):
+                logits[part] = self._logit(k, rows.at(part))
+        self.temperature_, self.offset_ = _calibrate(out[0], out[1], self.classifier is not None)
 
-    def _fit_network(self, train: Domains, held: Domains, seed: int, checkpoint: FitCheckpoint) -> Any:
+    def _fit_network(
+        self, domains: Domains, train: RowNumbers, held: RowNumbers, seed: int, checkpoint: FitCheckpoint
+    ) -> Any:
         device = resolve_device(self.device)
-        event_shape = train[0].x.shape[1:]
+        event_shape, y = domains[0].x.shape[1:], domains[0].y
         batch_size = BATCH_SIZE.of(event_shape, self.batch_size)
 
-        def pools(rows: Domains) -> dict[str, Pool]:
+        def pools(parts: RowNumbers) -> dict[str, Pool]:
             return {
-                name: Pool(*part.tensors(device), batch_size)
-                for name, part in zip(("source", "target"), rows, strict=True)
+                name: Pool(*rows.tensors(device), batch_size, subset=torch.from_numpy(part).to(device))
+                for name, rows, part in zip(("source", "target"), domains, parts, strict=True)
             }
 
         problem = TrainingProblem(CleanDomain(), pools(train), VPProcess(), "domain", valid_pools=pools(held))
         settings = TrainingSettings(self.max_steps, self.lr, self.weight_decay)
         module_params = {
             "event_shape": event_shape,
-            "n_labels": 0 if train[0].y is None else train[0].y.shape[1],
+            "n_labels": 0 if y is None else y.shape[1],
             "hidden_sizes": tuple(DOMAIN_SIZES.of(event_shape, self.hidden_sizes)),
         }
         network = DOMAIN_NETWORK.of(event_shape)
@@ -278,12 +279,14 @@ class DomainClassifier(Persistent, BaseEstimator):
             network, module_params, problem, settings, seed=seed, device=device, checkpoint=checkpoint
         ).module
 
-    def _fit_classifier(self, train: Domains, seed: int, checkpoint: FitCheckpoint) -> Any:
+    def _fit_classifier(
+        self, domains: Domains, train: RowNumbers, seed: int, checkpoint: FitCheckpoint
+    ) -> Any:
         model = clone(self.classifier)
         for name, value in model.get_params().items():
             if name.split("__")[-1] == "random_state" and value is None:
                 model.set_params(**{name: seed % 2**31})
-        rows = [part.x for part in train]
+        rows = [features.x[part] for features, part in zip(domains, train, strict=True)]
         kept = {"checkpoint": checkpoint} if isinstance(model, SeriesClassifier) else {}
         return model.fit(np.vstack(rows), np.repeat([0, 1], [len(part) for part in rows]), **kept)
 
@@ -293,7 +296,7 @@ class DomainClassifier(Persistent, BaseEstimator):
         if self.classifier is None:
             device = next(model.parameters()).device
             n_rows, event_shape = len(features.x), features.x.shape[1:]
-            parts = parts_of(n_rows, event_shape, rows=n_rows, coordinates=2**22)
+            parts = parts_of(n_rows, event_shape, rows=2**16, coordinates=2**22)
             with torch.no_grad():
                 logits = [model(*features.at(part).tensors(device)) for part in parts]
             logit = torch.cat(logits).double().cpu().numpy()
@@ -303,8 +306,10 @@ class DomainClassifier(Persistent, BaseEstimator):
         return np.clip(logit, -LOGIT_LIMIT, LOGIT_LIMIT)
 
     def _log_ratio(self, features: _Features) -> Floats:
-        logits = [self._logit(k, features) for k in range(len(self.classifiers_))]
-        return np.mean(logits, axis=0) / self.temperature_ + self.offset_
+        total = self._logit(0, features)
+        for k in range(1, len(self.classifiers_)):
+            total += self._logit(k, features)
+        return total / len(self.classifiers_) / self.temperature_ + self.offset_
 
     def log_density_ratio(self, X: ArrayLike, y: Any = None) -> Floats:
         """Logarithm of q(x, y) / p(x, y), or of q(x) / p(x) for a fit without labels.
@@ -328,8 +333,11 @@ class DomainClassifier(Persistent, BaseEstimator):
                 if y is not None
                 else "The classifier was fitted with labels; give y, one label per row."
             )
-        z = to_units(self.transformer_, rows, "X")
-        return self._log_ratio(self._features(z, None if y is None else check_labels(y, X, "y")))
+        labels = None if y is None else check_labels(y, X, "y")
+        parts = units_in_parts(self.transformer_, rows, "X")
+        return np.concatenate(
+            [self._log_ratio(self._features(z, None if labels is None else labels[at])) for at, z in parts]
+        )
 
     def predict_proba(self, X: ArrayLike, y: Any = None) -> Floats:
         """Probabilities (source, target) of each row, both domains equally frequent; shape (n, 2)."""

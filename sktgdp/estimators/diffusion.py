@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._defaults import SCORE_NETWORK, SCORE_SIZES, ByRank
 from sktgdp.estimators._rows.adoption import adopt, continued
-from sktgdp.estimators._rows.domains import CHECKPOINT, Floats, InputForm, check_rows
+from sktgdp.estimators._rows.domains import CHECKPOINT, InputForm, Units, check_rows
 from sktgdp.estimators._rows.labels import LabelCode, LabelPrior, check_labels
 from sktgdp.estimators._rows.units import fit_units
 from sktgdp.estimators._sampling.support import remember_rows
@@ -53,25 +53,25 @@ class NetworkGenerator(BaseGenerator):
         network = AnyPrecision(self.network_)
         return lambda x_t, t: network(x_t, t, y)
 
-    def _pools(self, z: Floats, codes: NDArray[np.float32] | None, seed: int) -> tuple[Pool, Pool | None]:
+    def _pools(self, z: Units, codes: NDArray[np.float32] | None, seed: int) -> tuple[Pool, Pool | None]:
         """Training and held-out rows."""
         params = self.get_params(deep=False)
         n_rows, stop = len(z), params["early_stopping"]
         stop = n_rows < FEW_ROWS if stop == "auto" else stop
         n_valid = min(n_rows - 1, max(1, round(params["validation_fraction"] * n_rows))) if stop else 0
         order = torch.from_numpy(np.random.default_rng(seed).permutation(n_rows))
-        rows = rows_for(torch.from_numpy(z).float(), self.device_)
+        rows = rows_for(torch.from_numpy(z), self.device_)
         labels = None if codes is None else torch.from_numpy(codes).to(rows.device)
         batch_size = self._resolved("batch_size", z.shape[1:])
         pools = [
-            Pool(rows[part], None if labels is None else labels[part], batch_size)
+            Pool(rows, labels, batch_size, subset=part.to(rows.device))
             for part in (order[n_valid:], order[:n_valid])
         ]
         return pools[0], pools[1] if n_valid else None
 
     def _train(
         self,
-        z: Floats,
+        z: Units,
         codes: NDArray[np.float32] | None,
         seed: int,
         *,
@@ -315,7 +315,7 @@ class DiffusionGenerator(NetworkGenerator):
         given = checkpoint.folder if isinstance(checkpoint, FitCheckpoint) else checkpoint
         return join_processes(self.device, memory=self.memory, checkpoint=given)
 
-    def _units_of(self, X: Any, y: Any, processes: Processes) -> tuple[Floats, NDArray[np.float32] | None]:
+    def _units_of(self, X: Any, y: Any, processes: Processes) -> tuple[Units, NDArray[np.float32] | None]:
         """Check rows and labels, and bring them to the units of the fit: those of the last, or new ones."""
         rows = check_rows(X, "X", min_rows=2)
         labels = None if y is None else check_labels(y, X, "y")

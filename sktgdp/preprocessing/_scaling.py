@@ -7,11 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 __all__ = ["RowStandardizer"]
 
 Floats = NDArray[np.float64]
+PART = 2**20  # numbers
+
+
+def _spread(rows: NDArray[Any], mean: Floats, axes: tuple[int, ...]) -> Floats:
+    """Standard deviation over some axes of rows whose mean is known, in float64, a part of them at a time."""
+    total = square = np.zeros_like(mean)
+    for part in gen_batches(len(rows), max(1, PART // rows[0].size)):
+        distance = rows[part] - mean
+        total = total + distance.sum(axis=axes, keepdims=True)[0]
+        square = square + np.square(distance).sum(axis=axes, keepdims=True)[0]
+    n = rows.size / mean.size
+    return np.sqrt(np.maximum(square / n - np.square(total / n), 0.0))
 
 
 class RowStandardizer(TransformerMixin, BaseEstimator):
@@ -47,11 +60,11 @@ class RowStandardizer(TransformerMixin, BaseEstimator):
         """Learn means and scales of ``X``, shape (n, d) or (n, channels, length)."""
         if self.per not in ("channel", "value"):
             raise ValueError(f"per={self.per!r}; expected 'channel' or 'value'.")
-        rows: Floats = validate_data(self, X, dtype=np.float64, allow_nd=True)
+        rows = validate_data(self, X, dtype=[np.float64, np.float32], allow_nd=True)
         axes = (0,) if rows.ndim == 2 or self.per == "value" else (0, *range(2, rows.ndim))
         # centring first keeps the scale right where the mean is far larger than the spread
-        self.mean_ = rows.mean(axis=axes, keepdims=True)[0]
-        scale = (rows - self.mean_).std(axis=axes, keepdims=True)[0]
+        self.mean_ = rows.mean(axis=axes, keepdims=True, dtype=np.float64)[0]
+        scale = _spread(rows, self.mean_, axes)
         if self.common_scale:
             scale = np.full_like(scale, np.sqrt(np.square(scale).mean()))
         tiny = 10 * np.finfo(np.float64).eps * np.abs(self.mean_)

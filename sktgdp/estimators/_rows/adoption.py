@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sktgdp.estimators._rows.domains import Floats, InputForm, rows_as_fitted
+from sktgdp.estimators._rows.domains import InputForm, Units, rows_as_fitted
 from sktgdp.estimators._rows.labels import LabelPrior
 from sktgdp.estimators._rows.units import to_units
 from sktgdp.estimators._sampling.support import remember_rows
@@ -20,7 +20,7 @@ __all__ = ["adopt", "continued"]
 def adopt(
     target: Any, fitted: Any, X: Any, labels: NDArray[Any] | None,
     *, names: Sequence[str], all_labels: str | None = None,
-) -> tuple[Floats, NDArray[np.float32] | None]:  # fmt: skip
+) -> tuple[Units, NDArray[np.float32] | None]:  # fmt: skip
     """Give an estimator the units and the label code of a fitted one; rows and labels in them.
 
     Parameters

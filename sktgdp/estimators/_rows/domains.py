@@ -20,6 +20,8 @@ __all__ = [
     "FOUR_ARRAYS",
     "Domains",
     "InputForm",
+    "Reals",
+    "Units",
     "check_domains",
     "check_rows",
     "rows_as_fitted",
@@ -27,6 +29,8 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+Units = NDArray[np.float32]  # rows in the units of a transformer, as networks are trained on them
+Reals = NDArray[np.floating[Any]]  # either
 
 
 def check_rows(X: Any, name: str, *, min_rows: int = 1) -> Any:
@@ -41,17 +45,20 @@ def check_rows(X: Any, name: str, *, min_rows: int = 1) -> Any:
     return X
 
 
-def numeric_rows(X: Any, name: str, *, min_rows: int = 1) -> Floats:
-    """Check rows of a table (n, d) or of series (n, channels, length); float64, finite."""
+def numeric_rows(X: Any, name: str, *, min_rows: int = 1) -> Reals:
+    """Check rows of a table (n, d) or of series (n, channels, length); finite.
+
+    Those of float32 stay so, and memory-mapped ones on disk; all else becomes float64.
+    """
     other = _other_columns(X)
     if other:
         raise ValueError(
             f"{name} has columns that are not numeric: {other}. The other rows are arrays of numbers; give "
             "frames for all, or encode these columns first."
         )
-    rows: Floats = check_array(
-        X, dtype=np.float64, order="C", allow_nd=True, ensure_min_samples=min_rows, input_name=name,
-        estimator=name,
+    rows: Reals = check_array(
+        X, dtype=[np.float64, np.float32], order="C", allow_nd=True, ensure_min_samples=min_rows,
+        input_name=name, estimator=name,
     )  # fmt: skip
     if rows.ndim > 3:
         raise ValueError(
@@ -94,7 +101,8 @@ class InputForm:
         dtype = getattr(X, "dtype", None)
         constant = None  # rows may be a frame even so: they take the form of others
         if isinstance(rows, np.ndarray):
-            constant = np.where((rows == rows[0]).all(axis=0), rows[0], np.nan)
+            same = rows.min(axis=0) == rows.max(axis=0)
+            constant = np.where(same, rows[0].astype(np.float64), np.nan)
         return cls(rows.shape[1:], dtype if isinstance(dtype, np.dtype) else rows.dtype, constant=constant)
 
     def along_with(self, other: InputForm) -> InputForm:

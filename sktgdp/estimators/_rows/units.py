@@ -1,27 +1,35 @@
 """Between the user's rows and the units in which the networks live.
 
-Arrays go through as arrays of float64. Frames go to the transformer as they are, so that it can treat each
-column by its type; "auto" is a `MixedTypeEncoder` with ``numeric="auto"`` for frames and a `RowStandardizer`
-for arrays.
+Arrays go to a transformer of the user's own as arrays of float64. Frames go to it as they are, so that it can
+treat each column by its type; "auto" is a `MixedTypeEncoder` with ``numeric="auto"`` for frames and a
+`RowStandardizer` for arrays.
 """
 
 from __future__ import annotations
 
+import math
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import gen_batches
 
-from sktgdp.estimators._rows.domains import Floats
+from sktgdp.estimators._rows.domains import Floats, Reals, Units
 from sktgdp.preprocessing import MixedTypeEncoder, RowStandardizer
 from sktgdp.preprocessing._mixed import is_frame
 
-__all__ = ["fit_units", "to_units"]
+__all__ = ["fit_units", "is_mapped", "to_exact_units", "to_units", "units_in_parts"]
+
+ROW_BY_ROW = (MixedTypeEncoder, RowStandardizer)
+PART = 2**20  # numbers
+ON_DISK = 2**30  # bytes
 
 
-def fit_units(transformer: Any, rows: Any, name: str) -> tuple[Any, Floats]:
+def fit_units(transformer: Any, rows: Any, name: str) -> tuple[Any, Units]:
     """Fit a transformer on checked rows.
 
     Parameters
@@ -41,20 +49,83 @@ def fit_units(transformer: Any, rows: Any, name: str) -> tuple[Any, Floats]:
     else:
         fitted = clone(transformer)
     with _naming(name):
-        fitted.fit(rows)
+        fitted.fit(_for(fitted, rows))
     return fitted, to_units(fitted, rows, name)
 
 
-def to_units(transformer: Any, rows: Any, name: str) -> Floats:
-    """Rows in the transformer's units: float64, finite."""
-    with _naming(name):
-        z = np.asarray(transformer.transform(rows), dtype=np.float64)
+def to_units(transformer: Any, rows: Any, name: str) -> Units:
+    """Rows in the transformer's units, as networks are trained on them: float32, finite.
+
+    They take no more memory than that. Where the rows are in a memory-mapped array and these would take over
+    1 GiB, they are in one too, whose file goes with it.
+    """
+    z: Units | None = None
+    for part, values in units_in_parts(transformer, rows, name):
+        if z is None:
+            shape = (len(rows), *values.shape[1:])
+            on_disk = is_mapped(rows) and 4 * math.prod(shape) > ON_DISK
+            z = _on_disk(shape) if on_disk else np.empty(shape, np.float32)
+        with np.errstate(over="ignore"):
+            z[part] = values
+        _check_finite(z[part], transformer, name)
+    assert z is not None
+    return z
+
+
+def to_exact_units(transformer: Any, rows: Any, name: str) -> Floats:
+    """Rows in the transformer's units, as densities want them: float64, finite."""
+    return np.concatenate([values for _, values in units_in_parts(transformer, rows, name)])
+
+
+def is_mapped(rows: Any) -> bool:
+    """Whether rows, or what they are a view of, are a memory-mapped array."""
+    while rows is not None and not isinstance(rows, np.memmap):
+        rows = getattr(rows, "base", None)
+    return rows is not None
+
+
+def units_in_parts(transformer: Any, rows: Any, name: str) -> Iterator[tuple[slice, Floats]]:
+    """Rows in the transformer's units, float64; a few at a time, where it takes each by itself."""
+    size = max(1, PART // math.prod(rows.shape[1:]))
+    whole = not isinstance(transformer, ROW_BY_ROW) or len(rows) <= size
+    for part in [slice(0, len(rows))] if whole else gen_batches(len(rows), size):
+        some = rows if whole else rows.iloc[part] if is_frame(rows) else rows[part]
+        with _naming(name):
+            values = np.asarray(transformer.transform(_for(transformer, some)), dtype=np.float64)
+        _check_finite(values, transformer, name)
+        yield part, values
+
+
+def _for(transformer: Any, rows: Any) -> Any:
+    """Rows as a transformer gets them: arrays in float64, unless it is one that takes care by itself."""
+    if is_frame(rows) or isinstance(transformer, ROW_BY_ROW):
+        return rows
+    return rows.astype(np.float64, copy=False)
+
+
+def _on_disk(shape: tuple[int, ...]) -> Units:
+    """Room in a file of the folder for temporary files that nobody else sees."""
+    n_bytes = 4 * math.prod(shape)
+    with tempfile.TemporaryFile() as file:
+        try:
+            if hasattr(os, "posix_fallocate"):  # a disk that fills up later would end the process
+                os.posix_fallocate(file.fileno(), 0, n_bytes)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{error.strerror}: rows of a memory-mapped array need {n_bytes / 2**30:.1f} GiB in the "
+                f"folder for temporary files, {tempfile.gettempdir()}. Name another one by the environment "
+                "variable TMPDIR, or give the rows as an array in memory",
+            ) from error
+        return np.memmap(file, np.float32, "w+", shape=shape)
+
+
+def _check_finite(z: Reals, transformer: Any, name: str) -> None:
     if not np.isfinite(z).all():
         raise ValueError(
             f"{name} is not finite after {type(transformer).__name__}.transform. Fill in what is missing, or "
             'use transformer="auto", which marks it in frames.'
         )
-    return np.ascontiguousarray(z)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
-from sktgdp.estimators._rows.domains import Floats
+from sktgdp.estimators._rows.domains import Floats, Reals, Units
 from sktgdp.estimators._sampling.chunks import FEWEST, Draw, draw_rows
 from sktgdp.metrics._distances import nearest_distances
 
@@ -46,7 +46,7 @@ class Tolerance(NamedTuple):
     share: float
     by_channel: bool
 
-    def ends(self, z: Floats) -> tuple[Floats, Floats]:
+    def ends(self, z: Reals) -> tuple[Reals, Reals]:
         """Least and greatest values of rows, one for each range."""
         return (z.min(axis=2), z.max(axis=2)) if self.by_channel and z.ndim == 3 else (z, z)
 
@@ -59,13 +59,13 @@ FAR = Tolerance(0.5, by_channel=True)
 class Support:
     """Least and greatest value of every coordinate among the training rows, in the transformer's units."""
 
-    low: Floats
-    high: Floats
+    low: Reals
+    high: Reals
 
     @classmethod
-    def of(cls, z: Floats) -> Support:
+    def of(cls, z: Reals) -> Support:
         """Ranges of rows."""
-        return cls(z.min(axis=0), z.max(axis=0))
+        return cls(z.min(axis=0).astype(np.float64), z.max(axis=0).astype(np.float64))
 
     def joined(self, other: Support | None) -> Support:
         """Ranges of both sets of rows."""
@@ -77,11 +77,11 @@ class Support:
         """The ranges that a tolerance speaks of."""
         return Support(tolerance.ends(self.low[None])[0][0], tolerance.ends(self.high[None])[1][0])
 
-    def outside(self, z: Floats, tolerance: Tolerance = NEAR) -> NDArray[np.bool_]:
+    def outside(self, z: Reals, tolerance: Tolerance = NEAR) -> NDArray[np.bool_]:
         """Rows with a value beyond its range by more than is tolerated."""
         return self.at(tolerance)._beyond(*tolerance.ends(z), tolerance.share)
 
-    def _beyond(self, lowest: Floats, highest: Floats, share: float) -> NDArray[np.bool_]:
+    def _beyond(self, lowest: Reals, highest: Reals, share: float) -> NDArray[np.bool_]:
         margins = share * np.maximum(self.high - self.low, 1.0)
         beyond = (lowest < self.low - margins) | (highest > self.high + margins)
         return np.asarray(beyond.reshape(len(lowest), -1).any(axis=1))
@@ -113,7 +113,7 @@ class SampleDiagnostics:
         return int(self.outside.sum())
 
 
-def outside_in_turn(z: Floats, more: Support | None, tolerance: Tolerance = NEAR) -> NDArray[np.bool_]:
+def outside_in_turn(z: Reals, more: Support | None, tolerance: Tolerance = NEAR) -> NDArray[np.bool_]:
     """Which rows are outside the ranges of all the others, and of further rows; two rows at least."""
     lowest, highest = (part.reshape(len(z), -1) for part in tolerance.ends(z))
     more = None if more is None else more.at(tolerance)
@@ -135,8 +135,8 @@ class KnownRows:
     A row that has a twin among the training rows is nobody's own: it may come back.
     """
 
-    def __init__(self, z: Floats) -> None:
-        rows = z.reshape(len(z), -1)
+    def __init__(self, z: Units) -> None:
+        rows = z.reshape(len(z), -1).astype(np.float64)
         alone = len(rows) == 1 or ~self._same(rows, rows, exclude_self=True)
         self.rows = rows[alone] if np.ndim(alone) else rows
 
@@ -153,7 +153,7 @@ class KnownRows:
         return self._same(z.reshape(len(z), -1), self.rows)
 
 
-def remember_rows(generator: Any, z: Floats, source: Any = None) -> None:
+def remember_rows(generator: Any, z: Units, source: Any = None) -> None:
     """Keep the ranges of training rows, and the rows themselves where ``max_memorization`` asks for it."""
     generator.support_ = Support.of(z).joined(getattr(source, "support_", None))
     if generator.max_memorization is not None:

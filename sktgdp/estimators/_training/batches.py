@@ -96,15 +96,18 @@ class Pool:
         Rows per batch; rows repeat, each as often as any other, where the pool is smaller.
     log_ratio : Tensor of shape (n,) or None
         Log density ratio q/p at the clean rows.
+    subset : Tensor of shape (m,) or None
+        Numbers of the rows that belong to the pool; None for all. So pools share rows without a copy.
     """
 
     x0: Tensor
     y: Tensor | None
     batch_size: int
     log_ratio: Tensor | None = None
+    subset: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.x0)
+        return len(self.x0 if self.subset is None else self.subset)
 
     def indices(self, generator: torch.Generator) -> IndexBatches:
         """Endless index batches, by one permutation of the rows after another."""
@@ -120,6 +123,7 @@ class Pool:
         """
         device, size = generator.device, len(index) // n_batches
         pick = index.to(self.x0.device)
+        pick = pick if self.subset is None else self.subset[pick]
         x0, y, log_ratio = (
             None if rows is None else rows[pick].to(device) for rows in (self.x0, self.y, self.log_ratio)
         )
