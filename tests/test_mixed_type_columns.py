@@ -341,3 +341,50 @@ def test_refuses_other_things() -> None:
         encoder.inverse_transform(np.zeros((2, 5)))
     with pytest.raises(ValueError, match="infinity"):
         MixedTypeEncoder().fit([[1.0, np.inf]])
+
+
+# Decimals -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype", ["float64", "float32", "Float64"])
+@pytest.mark.parametrize("numeric", ["standard", "quantile"])
+@pytest.mark.parametrize("decimals", [0, 1, 3])
+def test_decimals_come_back(decimals: int, numeric: str, dtype: str, rng: np.random.Generator) -> None:
+    """As dropping rows leaves whole numbers as floats, and as prices are written."""
+    values = np.round(rng.normal(3.0, 2.0, 90), decimals)
+    X = pd.DataFrame({"x": values}).astype(dtype)
+    encoder = MixedTypeEncoder(numeric=numeric).fit(X)
+    pd.testing.assert_frame_equal(encoder.inverse_transform(encoder.transform(X)), X)
+    back = encoder.inverse_transform(rng.normal(size=(60, 1)))["x"].astype("float64").to_numpy()
+    np.testing.assert_allclose(back, np.round(back, decimals), atol=1e-6)
+    assert len(np.unique(np.round(back, 6))) > 3
+    assert X["x"].min() <= back.min() < back.max() <= X["x"].max()
+
+
+def test_decimals_of_missing_and_of_many(rng: np.random.Generator) -> None:
+    X = pd.DataFrame(
+        {"hole": [1.0, None, 4.0] * 20, "free": rng.normal(size=60), "tiny": 1e-9 * np.arange(60)}
+    )
+    encoder = MixedTypeEncoder().fit(X)
+    back = encoder.inverse_transform(rng.normal(size=(40, 4)))
+    assert (back["hole"].dropna() % 1 == 0).all()
+    assert (back["free"] != back["free"].round(6)).mean() > 0.9
+    assert len(back["tiny"].unique()) > 20
+
+
+def test_further_rows_may_have_more_decimals(rng: np.random.Generator) -> None:
+    X = pd.DataFrame({"x": rng.integers(0, 50, 80).astype(float)})
+    encoder = MixedTypeEncoder().fit(X)
+    z = rng.normal(size=(40, 1))
+    tenths = encoder.widened(X / 10).inverse_transform(z)["x"]
+    assert (tenths % 1 != 0).any()
+    np.testing.assert_array_equal(tenths, tenths.round(1))
+    free = encoder.widened(X / 7).inverse_transform(z)["x"]
+    assert (free != free.round(6)).mean() > 0.8  # the ends come back as they were
+    assert (encoder.inverse_transform(z)["x"] % 1 == 0).all()
+
+
+@pytest.mark.parametrize("value", [1e100, -1e18, 2.0**60, 1e-12])
+def test_decimals_of_extreme_values(value: float) -> None:
+    X = pd.DataFrame({"x": [value, 2 * value, 3 * value, 4 * value]})
+    encoder = MixedTypeEncoder(numeric="quantile").fit(X)
+    back = encoder.inverse_transform(encoder.transform(X))
+    np.testing.assert_allclose(back["x"], X["x"], rtol=1e-9)

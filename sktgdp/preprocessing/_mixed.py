@@ -32,7 +32,7 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
     ============ ================================= =============================== ==========================
     kind         dtypes                            as reals                        back
     ============ ================================= =============================== ==========================
-    numeric      floats, also nullable             standardised, or by quantiles   kept inside the range
+    numeric      floats, also nullable             standardised, or by quantiles   kept inside, same decimals
     integer      signed, unsigned, nullable        as numeric                      rounded, kept inside
     datetime     datetime64, naive or aware        as numeric, since their mean    in steps of the column's
     timedelta    timedelta64                       as datetime                     own resolution, kept inside
@@ -40,8 +40,9 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
     categorical  category, object, string          centred indicators, one scale   the largest indicator
     ============ ================================= =============================== ==========================
 
-    Missing values are no error: beside a value stands a column that marks them, and among categories they
-    are one more. They must have been there in ``fit``, as must categories.
+    Floats come back with as many decimals as those of ``fit`` have, where these are six or fewer in all of
+    them; so whole numbers stay whole. Missing values are no error: beside a value stands a column that marks
+    them, and among categories they are one more. They must have been there in ``fit``, as must categories.
 
     Parameters
     ----------

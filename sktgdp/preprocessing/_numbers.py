@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 MOST_STEPS = 2**53  # the integers that a float64 tells apart
+MOST_DECIMALS = 6
 
 
 def missing_entries(column: Any) -> Mask:
@@ -34,6 +35,16 @@ def missing_entries(column: Any) -> Mask:
         mask: Mask = column.isna().to_numpy(dtype=bool)
         return mask
     return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
+
+
+def decimals_of(values: NDArray[Any]) -> int | None:
+    """The fewest decimals that all values of a column can be written with; None where these are many."""
+    exact = values.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for decimals in range(MOST_DECIMALS + 1):
+            if (np.round(exact, decimals).astype(values.dtype) == values).all():
+                return decimals
+    return None
 
 
 def _plain_dtype(dtype: Any) -> np.dtype[Any]:
@@ -102,6 +113,7 @@ class NumericColumn:
     low: Any
     high: Any
     levels: Levels | None = None  # with numeric="levels", where the values are few
+    decimals: int | None = None  # of fractions, where they are few
 
     def __init__(self, name: Hashable, dtype: Any, numeric: str, clip: bool) -> None:
         self.name, self.dtype, self.numeric, self.clip = name, dtype, numeric, clip
@@ -142,20 +154,24 @@ class NumericColumn:
         return values, z[:, 1] * self._mark_scale + self.missing_rate > 0.5
 
     def widen(self, column: Any) -> None:
-        """Extend the range to the values of another column."""
+        """Extend the range to the values of another column, and the decimals."""
         _, values = self._split(column)
         if len(values):
             low, high = self.ends(values)
             self.low, self.high = min(self.low, low), max(self.high, high)
+            if self.decimals is not None:
+                more = decimals_of(values)
+                self.decimals = None if more is None else max(self.decimals, more)
 
     def ends(self, values: NDArray[Any]) -> tuple[Any, Any]:
         """Lowest and highest value, as numbers."""
         return float(values.min()), float(values.max())
 
     def learn(self, values: NDArray[Any]) -> None:
-        """Learn the range of the values and their origin."""
+        """Learn the range of the values, their origin and their decimals."""
         numbers = values.astype(np.float64)
         self.low, self.high = self.ends(numbers)
+        self.decimals = decimals_of(values)
         with np.errstate(over="ignore", invalid="ignore"):
             # the scaler takes a small spread about a large mean for rounding error: the mean goes first
             self.origin = float(numbers.mean())
@@ -168,11 +184,14 @@ class NumericColumn:
         return values.astype(np.float64) - self.origin
 
     def decode(self, numbers: Floats) -> NDArray[Any]:
-        """Values at these distances from the origin, inside the range."""
+        """Values at these distances from the origin, inside the range, with the decimals that there were."""
         dtype = _plain_dtype(self.dtype)
         limits = np.finfo(dtype)
         bounds = (self.low, self.high) if self.clip else (float(limits.min), float(limits.max))
-        return np.clip(numbers + self.origin, *bounds).astype(dtype)
+        values = np.clip(numbers + self.origin, *bounds)
+        if self.decimals is not None:
+            values = np.clip(np.round(values, self.decimals), *bounds) + 0.0  # no minus before a zero
+        return values.astype(dtype)
 
     @property
     def width(self) -> int:

@@ -52,6 +52,7 @@ from sktgdp.preprocessing import (
 from sktgdp.preprocessing._columns import CategoryColumn
 from sktgdp.preprocessing._levels import Levels
 from sktgdp.preprocessing._numbers import (
+    MOST_DECIMALS,
     BooleanColumn,
     IntegerColumn,
     NumericColumn,
@@ -140,6 +141,7 @@ def _check_column(value: NumericColumn) -> None:
     require(0 <= value.missing_rate < 1, "an odd rate of missing values")
     require(value.low <= value.high and getattr(value, "step", 1) > 0, "an empty range")
     require(value.kind == "boolean" or value.dtype is not None, "no dtype")
+    require(value.decimals is None or value.decimals <= MOST_DECIMALS, "too many decimals")
     value.inverse(np.zeros((1, value.width)))
 
 
@@ -185,7 +187,8 @@ COLUMN: dict[str, Check] = {
     "origin": number,
     "scaler": lambda value: isinstance(value, QuantileScaler) or fitted(StandardScaler)(value),
 }
-LEVELS: dict[str, Check] = {"levels": optional(instance(Levels))}  # none in models of older versions
+# None in models of older versions.
+NEWER: dict[str, Check] = {"levels": optional(instance(Levels)), "decimals": optional(count)}
 SIGNAL: dict[str, Check] = {"event_shape_": shape}
 
 SCIKIT_LEARN = (
@@ -229,13 +232,13 @@ COLUMNS = (
         {"line": fitted(StandardScaler), "curve": fitted(Pipeline), "u_ends": _ends, "z_ends": _ends},
     ),
     Stored(Levels, {"values": array("iuf", 1), "shares": floats(1)}, check=_check_levels),
-    Stored(NumericColumn, COLUMN, LEVELS, check=_check_column),
-    Stored(BooleanColumn, COLUMN, LEVELS, check=_check_column),
-    Stored(IntegerColumn, COLUMN | {"step": count}, LEVELS, check=_check_column),
+    Stored(NumericColumn, COLUMN, NEWER, check=_check_column),
+    Stored(BooleanColumn, COLUMN, NEWER, check=_check_column),
+    Stored(IntegerColumn, COLUMN | {"step": count}, NEWER, check=_check_column),
     Stored(
         TimeColumn,
         COLUMN | {"step": count, "takes": one_of("m", "M"), "kind": one_of("datetime", "timedelta")},
-        LEVELS,
+        NEWER,
         check=_check_column,
     ),
     Stored(
