@@ -272,6 +272,13 @@ def _check_labels(y_real: Any, y_synthetic: Any, has_holdout: bool, y_holdout: A
     shapes = {np.asarray(y).shape[1:] for y in (y_real, y_synthetic, y_holdout) if y is not None}
     if len(shapes) > 1:
         raise ValueError(f"The labels must have one form, got rows of shapes {sorted(shapes)}.")
+    if y_real is not None and not shapes - {()}:
+        classes = [sorted(map(str, np.unique(np.asarray(y)))) for y in (y_real, y_synthetic)]
+        if not set(classes[0]) & set(classes[1]):
+            raise ValueError(
+                f"y_real and y_synthetic have no class in common: {classes[0][:5]} and {classes[1][:5]}. "
+                "Code both alike."
+            )
 
 
 def _lead(samples: Samples) -> str:

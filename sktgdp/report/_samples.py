@@ -127,10 +127,12 @@ def _check_sizes(judged: Rows, synthetic: Rows, has_holdout: bool) -> None:
     if len(judged) < LEAST_ROWS:
         name = "holdout" if has_holdout else "real"
         raise ValueError(
-            f"{name} has {len(judged)} rows, but a report needs at least {LEAST_ROWS} real rows to judge by."
+            f"{name} has too few rows to judge by: {len(judged)}, where a report needs {LEAST_ROWS}."
         )
     if len(synthetic) < LEAST_ROWS // 2:
-        raise ValueError(f"synthetic has {len(synthetic)} rows; give at least {LEAST_ROWS // 2}.")
+        raise ValueError(
+            f"synthetic has too few rows: {len(synthetic)}, where a report needs {LEAST_ROWS // 2}."
+        )
 
 
 def bounded(X: Any, y: Any, max_rows: int, seed: int) -> Rows:

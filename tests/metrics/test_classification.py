@@ -236,7 +236,8 @@ def test_bad_scores(rng: np.random.Generator) -> None:
     Y, S = labels_and_scores(rng, k=3)
     with pytest.raises(ValueError, match="Y_score contains NaN or infinity in 1 of 200 rows"):
         macro_roc_auc_score(Y, np.where(np.arange(200)[:, None] == 3, np.nan, S))
-    with pytest.raises(ValueError, match="same shape"):
-        macro_roc_auc_score(Y, S[:-1])
+    for fewer in ((Y, S[:-1]), (Y[:-1], S)):
+        with pytest.raises(ValueError, match="same shape"):
+            macro_roc_auc_score(*fewer)
     with pytest.raises(ValueError, match=r"Y_score must have shape \(n_samples, n_classes\), got \(0, 3\)"):
         macro_roc_auc_score(Y[:0], S[:0])

@@ -91,6 +91,27 @@ def test_copies_are_a_concern_of_privacy() -> None:
     assert figure(alone, "copies").verdict == "concern"
 
 
+@pytest.mark.parametrize("n_known", [200, 40])
+def test_a_holdout_of_training_rows_excuses_no_copies(n_known: int) -> None:
+    """The wrong file, or the whole table, given as rows that the generator never saw."""
+    (X, y), (holdout, y_holdout) = draw(200, 1), draw(200, 2)
+    holdout[:n_known], y_holdout[:n_known] = X[:n_known], y[:n_known]
+    result = QualityReport(X, X, y_real=y, y_synthetic=y, holdout=holdout, y_holdout=y_holdout, n_repeats=2)
+    assert (figure(result, "copies").value, figure(result, "copies").reference) == (1.0, 0.0)
+    assert figure(result, "copies").verdict == figure(result, "memorization").verdict == "concern"
+    (privacy,) = (section for section in result.sections_ if section.name == "Privacy")
+    assert f"{n_known} of the 200 held-out rows used are training rows" in " ".join(privacy.notes)
+
+
+def test_repeated_rows_are_no_fault_of_the_holdout(rng: np.random.Generator) -> None:
+    """Of few values, held-out rows equal training rows by chance, as training rows equal each other."""
+    X, holdout, synthetic = (rng.integers(0, 4, (150, 2)).astype(float) for _ in range(3))
+    result = QualityReport(X, synthetic, holdout=holdout, n_repeats=2)
+    (privacy,) = (section for section in result.sections_ if section.name == "Privacy")
+    assert len(privacy.notes) == 1
+    assert figure(result, "copies").verdict == "good"
+
+
 def test_lost_correlations(rng: np.random.Generator) -> None:
     X = rng.normal(size=(200, 1)) + 0.4 * rng.normal(size=(200, 3))
     lost = rng.permuted(X, axis=0)
@@ -210,10 +231,14 @@ def test_names_cannot_break_the_text() -> None:
         ({"y_synthetic": None}, "Give y_real and y_synthetic, or neither"),
         ({"y_holdout": None}, "Give y_holdout exactly where holdout and y_real"),
         ({"y_holdout": np.zeros((150, 2))}, "labels must have one form"),
+        ({"y_synthetic": np.repeat(["a", "b"], 150)}, r"no class in common: .*'0'.* and \['a', 'b'\]"),
         ({"max_rows": 3}, "max_rows must be an integer of at least 6"),
         ({"n_repeats": 0}, "n_repeats must be"),
         ({"random_state": None}, "random_state must be"),
-        ({"holdout": np.zeros((5, 3)), "y_holdout": np.zeros(5)}, "holdout has 5 rows, but .* at least 12"),
+        (
+            {"holdout": np.zeros((5, 3)), "y_holdout": np.zeros(5)},
+            "holdout has too few rows.* 5, where .* 12",
+        ),
         ({"holdout": np.zeros((50, 2)), "y_holdout": np.zeros(50)}, "must have the same columns"),
     ],
 )
