@@ -150,7 +150,7 @@ def privacy(samples: Samples) -> Section:
     if n_known:
         notes.append(
             f"{n_known:,} of the {len(samples.judged):,} held-out rows used are training rows. So they do "
-            "not say how near new rows come, and the other sections judge copies too kindly. Give rows that the "
-            "generator never saw."
+            "not say how near new rows come, and the other sections judge copies too kindly. Give rows that "
+            "the generator never saw."
         )
     return Section("Privacy", question, figures, notes)
