@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sktgdp.estimators._defaults import GUIDANCE_NETWORK, SERIES_GUIDANCE_SIZES, is_series
 from sktgdp.estimators._overlap import resolution
-from sktgdp.estimators._rows.domains import Units
+from sktgdp.estimators._rows.domains import Domains, Units
 from sktgdp.estimators._state.checkpoint import FitCheckpoint
 from sktgdp.estimators._state.memory import settings_of
 from sktgdp.estimators._training.batches import Pool
@@ -39,12 +39,13 @@ Codes = NDArray[np.float32]
 
 
 class TwoDomains(NamedTuple):
-    """Rows of both domains in the networks' units, and their encoded labels."""
+    """Rows of both domains in the networks' units, their encoded labels, and which source rows are copies."""
 
     source: Units
     y_source: Codes | None
     target: Units
     y_target: Codes | None
+    original: NDArray[np.intp] | None = None
 
 
 def balance_source_rows(data: TwoDomains, seed: int) -> TwoDomains:
@@ -63,7 +64,7 @@ def balance_source_rows(data: TwoDomains, seed: int) -> TwoDomains:
         rows = rng.permutation(np.flatnonzero(data.y_source[:, label] > 0.5))
         chosen.append(np.resize(rows, size))
     index = np.concatenate(chosen)
-    return data._replace(source=data.source[index], y_source=data.y_source[index])
+    return data._replace(source=data.source[index], y_source=data.y_source[index], original=index)
 
 
 def fit_ratio(
@@ -82,7 +83,9 @@ def fit_ratio(
     )
 
     def compute() -> DomainClassifier:
-        return classifier.fit(data.source, y_source, data.target, y_target, checkpoint=checkpoint)
+        classifier._validate_params()
+        domains = Domains(data.source, y_source, data.target, y_target)
+        return classifier._fit_repeated(domains, checkpoint, data.original)
 
     depends_on = {"kind": type(classifier), **settings_of(classifier), **data._asdict()}
     return generator._memory.fit("domain classifier", depends_on, compute)

@@ -51,20 +51,25 @@ __all__ = ["DomainClassifier", "effective_sample_size", "folds"]
 
 LOGIT_LIMIT = 30.0
 BATCH_SIZE = ByRank(256, 32)
+# By how much the mean of an estimated ratio misses 1 for no other reason than its estimate, however many
+# rows there are: a classifier is calibrated to some per cent.
+MASS_ERROR = 0.3
 
 
-def effective_sample_size(log_ratio: ArrayLike) -> float:
+def effective_sample_size(log_ratio: ArrayLike, counts: ArrayLike = 1) -> float:
     """Effective number of source rows under a density ratio, after Kish: (sum r)^2 / sum r^2.
 
-    A density ratio has mean 1 over the source. Where the estimate falls short of that by more than two
-    standard errors, the missing mass lies where no source row is; it is counted as one further row that
-    carries it all. Kish's number alone would call domains that are fully apart alike, since a ratio that is
-    tiny everywhere is also flat.
+    A density ratio has mean 1 over the source. Where the estimate falls short of that by more than a
+    classifier's error (0.3) and two standard errors, the missing mass lies where no source row is; it is
+    counted as one further row that carries it all. Kish's number alone would call domains that are fully
+    apart alike, since a ratio that is tiny everywhere is also flat.
 
     Parameters
     ----------
     log_ratio : array-like of shape (n,)
         Logarithm of the ratio on the n source rows.
+    counts : int or array-like of shape (n,), default=1
+        How often each row occurs; copies are one row that weighs more.
 
     Returns
     -------
@@ -72,10 +77,12 @@ def effective_sample_size(log_ratio: ArrayLike) -> float:
         Between 1 (all the mass on one row, or none on any) and n (equal weights).
     """
     logarithms = np.asarray(log_ratio, dtype=np.float64)
+    repeated = np.broadcast_to(np.asarray(counts, dtype=np.float64), logarithms.shape)
     unit = max(0.0, float(logarithms.max()))  # keeps the exponentials in range
-    ratio = np.exp(logarithms - unit)
+    ratio = repeated * np.exp(logarithms - unit)
     mass, squares = ratio.sum(), np.square(ratio).sum()
-    missing = max(0.0, len(ratio) * np.exp(-unit) - mass - 2.0 * np.sqrt(squares))
+    least = (1.0 - MASS_ERROR) * repeated.sum() * np.exp(-unit)
+    missing = max(0.0, least - mass - 2.0 * np.sqrt(squares))
     return float((mass + missing) ** 2 / (squares + missing**2))
 
 
@@ -207,12 +214,29 @@ class DomainClassifier(Persistent, BaseEstimator):
         self
         """
         self._validate_params()
-        domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
+        return self._fit_repeated(split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain), checkpoint)
+
+    def _fit_repeated(
+        self, domains: FourArrays, checkpoint: Checkpoint, original: NDArray[np.intp] | None = None
+    ) -> DomainClassifier:
+        """Do what `fit` says, where source rows may be copies.
+
+        Copies of one row go into one fold, and count as one row that weighs more.
+
+        Parameters
+        ----------
+        domains : Domains
+        checkpoint : path, optional
+        original : ndarray of shape (n_source,), optional
+            For every source row the number of the row that it is a copy of.
+        """
         z = self._units_of(domains)
+        original = np.arange(len(z[0].x)) if original is None else original
         with open_checkpoint(checkpoint, self) as kept:
             seed = kept.seed(self.random_state, FitMemory(None))
-            self._cross_fit(z, seed, kept)
-        self.effective_sample_size_ = effective_sample_size(self._log_ratio(z[0]))
+            self._cross_fit(z, original, seed, kept)
+        _, first, counts = np.unique(original, return_index=True, return_counts=True)
+        self.effective_sample_size_ = effective_sample_size(self._log_ratio(z[0])[first], counts)
         if not kept.inner:
             warn_if_apart(self.effective_sample_size_, len(z[0].x))
         return self
@@ -237,12 +261,16 @@ class DomainClassifier(Persistent, BaseEstimator):
             z = z.astype(np.float64, copy=False)
         return _Features(z if codes is None else np.hstack([z, codes]))
 
-    def _cross_fit(self, domains: Domains, seed: int, checkpoint: FitCheckpoint) -> None:
+    def _cross_fit(
+        self, domains: Domains, original: NDArray[np.intp], seed: int, checkpoint: FitCheckpoint
+    ) -> None:
         sizes = [len(rows.x) for rows in domains]
-        n_folds = min(self.n_folds, *sizes)
+        distinct, which = np.unique(original, return_inverse=True)
+        n_folds = min(self.n_folds, len(distinct), sizes[1])
+        held_source = [np.flatnonzero(np.isin(which, part)) for part in folds(len(distinct), n_folds, seed)]
         out = [np.empty(size) for size in sizes]
         self.classifiers_: list[Any] = []
-        for k, held in enumerate(zip(*(folds(size, n_folds, seed) for size in sizes), strict=True)):
+        for k, held in enumerate(zip(held_source, folds(sizes[1], n_folds, seed), strict=True)):
             train = [np.delete(np.arange(size), part) for size, part in zip(sizes, held, strict=True)]
             kept = checkpoint.part(f"fold {k + 1}")
             self.classifiers_.append(

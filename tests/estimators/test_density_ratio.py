@@ -20,6 +20,7 @@ from small_models import TINY_RATIO, Shift
 
 from sktgdp import DomainClassifier
 from sktgdp.estimators import effective_sample_size
+from sktgdp.estimators._rows.domains import Domains
 from sktgdp.estimators.density_ratio import folds
 
 P, Q = multivariate_normal([0.0, 0.0]), multivariate_normal([1.0, 0.5])
@@ -154,9 +155,49 @@ def test_effective_sample_size(constant: float) -> None:
 
 
 def test_missing_mass_counts_as_one_row() -> None:
-    """A ratio of 1/2 on 100 rows lacks 50 less two standard errors of 5: (50 + 40)^2 / (25 + 40^2)."""
-    assert effective_sample_size(np.full(100, np.log(0.5))) == pytest.approx(90**2 / (25 + 40**2))
+    """A ratio of 1/2 on 100 rows lacks 70 - 50 less two standard errors of 5: (50 + 10)^2 / (25 + 10^2)."""
+    assert effective_sample_size(np.full(100, np.log(0.5))) == pytest.approx(60**2 / (25 + 10**2))
     assert effective_sample_size(np.full(10, -800.0)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("n", [100, 10_000, 1_000_000])
+@pytest.mark.parametrize("mean", [0.8, 0.97, 1.0, 1.2])
+def test_a_classifiers_error_is_no_missing_mass(n: int, mean: float) -> None:
+    """However many rows make chance small: all rows count alike."""
+    assert effective_sample_size(np.full(n, np.log(mean))) == pytest.approx(n)
+
+
+def test_copies_are_one_row_that_weighs_more(rng: np.random.Generator) -> None:
+    log_ratio, counts = rng.normal(size=60) - 0.5, rng.integers(1, 6, 60)
+    once, often = np.exp(log_ratio), counts * np.exp(log_ratio)
+    found = effective_sample_size(log_ratio, counts)
+    assert found == pytest.approx(often.sum() ** 2 / np.square(often).sum())
+    assert found != pytest.approx(once.sum() ** 2 / np.square(once).sum())
+    assert found < effective_sample_size(np.repeat(log_ratio, counts))
+
+
+@pytest.mark.parametrize("classifier", [None, GaussianNB()])
+def test_copies_stay_in_one_fold(
+    classifier: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that a fold was trained on would else be among those that stop and calibrate it."""
+    X, target = rng.normal(size=(23, 2)), rng.normal(size=(9, 2))
+    original = rng.permutation(np.repeat(np.arange(23), rng.integers(1, 6, 23)))
+    seen: list[set[int]] = []
+    name = "_fit_network" if classifier is None else "_fit_classifier"
+    fit = getattr(DomainClassifier, name)
+
+    def noted(self: DomainClassifier, rows: Any, train: Any, *args: Any) -> Any:
+        left = np.delete(np.arange(len(original)), train[0])
+        assert not set(original[train[0]]) & set(original[left])
+        seen.append(set(original[left]))
+        return fit(self, rows, train, *args)
+
+    monkeypatch.setattr(DomainClassifier, name, noted)
+    params = TINY_RATIO | {"n_folds": 4, "random_state": 0, "classifier": classifier}
+    model = DomainClassifier(**params)._fit_repeated(Domains(X[original], None, target, None), None, original)
+    assert sorted(each for part in seen for each in part) == list(range(23))
+    assert model.effective_sample_size_ <= 23.0
 
 
 def test_effective_sample_size_of_gaussians() -> None:

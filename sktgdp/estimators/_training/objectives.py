@@ -110,7 +110,7 @@ class Guidance:
         if self.log_ratio_t is not None:
             with torch.no_grad():
                 log_ratio_t = self.log_ratio_t(target.x_t, target.t, target.y)
-            terms["cycle"] = cycle_loss(f_target, log_ratio_t, log_space=self.loss == "kl")
+            terms["cycle"] = cycle_loss(f_target, log_ratio_t)
         return terms
 
     def _denoising(self, module: nn.Module, rows: NoisedRows) -> tuple[Tensor, Tensor]:

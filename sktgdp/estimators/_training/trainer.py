@@ -109,9 +109,9 @@ class TrainingProblem:
     def some_rows(self, seed: int, device: torch.device) -> NoisedRows:
         """Noised training rows, a few hundred at most."""
         (pool,) = self.pools.values()
-        n_rows = min(len(pool), N_JUDGED)
         generator = torch.Generator(device).manual_seed(seed)
-        return pool.noised(torch.arange(n_rows), self.process, generator)
+        index = torch.randperm(len(pool), generator=generator, device=device)[:N_JUDGED]
+        return pool.noised(index, self.process, generator)
 
     def datasets(
         self, n_steps: int, seed: int, device: torch.device, processes: Processes = ALONE
