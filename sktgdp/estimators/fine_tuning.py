@@ -27,8 +27,11 @@ def _all_parameters(module: nn.Module) -> Iterable[nn.Parameter]:
 
 
 def _biases_and_norms(module: nn.Module) -> Iterable[nn.Parameter]:
-    """Biases everywhere, and the scales of normalisation layers: every parameter of one axis."""
-    return (p for p in module.parameters() if p.ndim == 1)
+    """Biases everywhere, and the scales of normalisation layers."""
+    for part in module.modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            if parameter.ndim == 1 and ("bias" in name or "Norm" in type(part).__name__):
+                yield parameter
 
 
 TRAINABLE = {"all": _all_parameters, "bias_norm": _biases_and_norms}

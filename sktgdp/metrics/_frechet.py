@@ -205,7 +205,8 @@ def fid_infinity_score(
     Parameters
     ----------
     X_real, X_syn : array-like of shape (n_samples, n_features) or (n_samples, channels, length)
-        Real and synthetic rows, at least 4 each; trustworthy from about four times as many rows as features.
+        Real and synthetic rows, at least 4 each; trustworthy from about ten rows, and four times as many rows
+        as features.
     feature_extractor : None, callable or fitted estimator, default=None
         As in `fid_score`; it is called once per sample.
     n_points : int, default=15
@@ -226,8 +227,12 @@ def fid_infinity_score(
     n_points = check_count(n_points, "n_points", minimum=2)
     F_real, F_syn = _features(X_real, X_syn, feature_extractor, min_rows=4)
     rng = check_random_state(random_state)
-    inverse_fractions = np.linspace(1.0, 2.0, n_points)
-    distances = [_frechet(_thin(F_real, f, rng), _thin(F_syn, f, rng)) for f in inverse_fractions]
+    inverse_fractions, distances = [], []
+    for f in np.linspace(1.0, 2.0, n_points):
+        real, syn = _thin(F_real, f, rng), _thin(F_syn, f, rng)
+        # sizes are whole numbers: the fractions are those that came of it
+        inverse_fractions.append(0.5 * (len(F_real) / len(real) + len(F_syn) / len(syn)))
+        distances.append(_frechet(real, syn))
     return float(np.polyfit(inverse_fractions, distances, 1)[1])
 
 

@@ -66,6 +66,16 @@ def test_energy_distance_is_its_definition(
     assert energy_distance(X, Z) == pytest.approx(np.sqrt(squared), rel=1e-9)
 
 
+@pytest.mark.parametrize("apart", [1e3, 1e5, 1e6])
+def test_energy_distance_of_tight_groups_far_apart(apart: float, rng: np.random.Generator) -> None:
+    """Distances within a group are below the rounding of a product of coordinates."""
+    group = apart * (np.arange(60) % 2)[:, None] * np.ones(2)
+    X, Z = (1e-3 * rng.normal(size=(60, 2)) + offset + group for offset in (0.0, 0.5))
+    squared = 2 * cdist(X, Z).mean() - cdist(X, X).mean() - cdist(Z, Z).mean()
+    assert energy_distance(X, Z) == pytest.approx(np.sqrt(squared), rel=1e-5)
+    assert energy_distance(X, X) == 0.0
+
+
 def test_sliced_distance_of_a_shift_and_a_scale(rng: np.random.Generator) -> None:
     """In every direction a shift moves by its projection; orthogonal directions average that exactly."""
     X, shift = rng.normal(size=(500, 5)), rng.normal(size=5)
