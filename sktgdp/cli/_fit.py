@@ -15,6 +15,7 @@ from sktgdp.cli._pair import Reading, Table, labels_of, named, read_pair
 from sktgdp.cli._run import UserError
 from sktgdp.cli._tables import refuse_existing
 from sktgdp.estimators import DiffusionGenerator, DomainClassifier, TGDPGenerator
+from sktgdp.estimators._rows.units import COMMON_CATEGORIES
 from sktgdp.estimators._training.devices import resolve_device
 
 __all__ = ["LAYOUT", "Training", "describe", "fit_tables"]
@@ -73,7 +74,13 @@ def fit_tables(
     except (TypeError, ValueError) as error:
         words = {"X_src": str(source), "X_tgt": str(target)}
         words |= {"y_src": f"{source}, column {label}:", "y_tgt": f"{target}, column {label}:"}
-        raise UserError(named(str(error), words) + _remedy(str(error))) from error
+        text = str(error).replace(COMMON_CATEGORIES, "")
+        raise UserError(named(text, words) + _remedy(text)) from error
+    if not generator.diagnostics_.get("n_drawn", 1):
+        raise UserError(
+            "The fit has diverged: its model gives no finite row, and is not saved. Lower --lr, or leave out "
+            "columns with outlying values (--drop)."
+        )
     generator.save(model)
     layout = {"label": label, "columns": list(one.frame.columns)}
     (model / LAYOUT).write_text(json.dumps(layout, ensure_ascii=False), encoding="utf-8")
@@ -99,7 +106,7 @@ def _check_place(model: Path, force: bool) -> None:
 def _remedy(text: str) -> str:
     if "missing values; it had none" in text:
         return " Leave such rows out with --drop-missing, or the column with --drop."
-    if "categories unknown in fit" in text:
+    if "categories unknown in" in text:
         return " Leave these rows out, or the column with --drop."
     return " Leave it out with --drop." if "only missing values" in text else ""
 

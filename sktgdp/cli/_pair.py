@@ -42,6 +42,12 @@ class Reading(NamedTuple):
         """Read a table, without the columns and rows that the user leaves out."""
         frame = read_table(path, self.missing)
         columns = list(frame.columns)
+        separator = next((each for each in ";\t|" if each in str(columns[0])), None)
+        if len(columns) == 1 and separator:
+            raise UserError(
+                f"{path} has a single column, {columns[0]!r}, as if its values were separated by "
+                f"{separator!r} instead of commas. Write it with commas."
+            )
         frame = frame.drop(columns=[name for name in self.drop if name in columns])
         if frame.shape[1] == 0:
             raise UserError(f"{path} has no columns but those of --drop.")
@@ -85,14 +91,20 @@ def _alike(name: str, one: Table, two: Table) -> tuple[pd.Series[Any], ...]:
     numbers = [is_numeric_dtype(column) and not is_bool_dtype(column) for column in columns]
     if all(numbers):
         return _as_numbers(*columns)
+    left_out = f"--drop {shlex.quote(name)}"
     if any(numbers):
+        for table in (one, two):
+            if table.frame[name].isna().all():
+                where = f"Column {name!r} of {table.path}"
+                raise UserError(f"{where} is empty. Fill it in, or leave it out: {left_out}")
         there, other = (one, two) if numbers[0] else (two, one)
         texts = other.frame[name].dropna()
         odd = texts[pd.to_numeric(texts, errors="coerce").isna()]
-        example = f"{(odd if len(odd) else texts).iloc[0]!r}" if len(texts) else "only missing values"
+        example = (odd if len(odd) else texts).iloc[0]
         raise UserError(
-            f"Column {name!r} holds numbers in {there.path} and {example} in {other.path}. If that stands "
-            f"for a missing value, name it with --missing; or leave it out: --drop {shlex.quote(name)}"
+            f"Column {name!r} holds numbers in {there.path} and {example!r} in {other.path}. If that stands "
+            f"for a missing value, name it: --missing {shlex.quote(str(example))}; or leave the column out: "
+            f"{left_out}"
         )
     return columns
 
@@ -110,6 +122,8 @@ def labels_of(table: Table, label: str | None) -> tuple[pd.DataFrame, NDArray[An
     """Rows and labels of a table; texts as an array of strings."""
     if label is None:
         return table.frame, None
+    if label not in table.frame.columns and label in table.columns:
+        raise UserError(f"--drop leaves out {label!r}, which --label names. Give one of the two.")
     if label not in table.frame.columns:
         raise UserError(f"{table.path} has no column {label!r}.{suggestion(label, table.frame.columns)}")
     column = table.frame[label]

@@ -100,6 +100,17 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
         return self.warm_start and hasattr(self, self._fitted_attribute)
 
     @contextmanager
+    def _as_it_was_on_errors(self) -> Iterator[None]:
+        """With ``warm_start``, leave the last fit's results where the next one fails."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            if self._goes_on:
+                self.__dict__ = before
+            raise
+
+    @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
         """Time one phase of the fit, and log it."""
         _LOG.debug("%s: %s begins", type(self).__name__, name)

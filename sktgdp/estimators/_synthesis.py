@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import InputTags, Tags, column_or_1d
+from sklearn.utils import InputTags, Tags, _safe_indexing, column_or_1d
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter, validate_data
 
+from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._rows.domains import Domains, split_domains
 from sktgdp.estimators._rows.labels import check_labels
+from sktgdp.estimators._sampling.support import FAR
 from sktgdp.estimators._state.memory import draw_seed
 from sktgdp.estimators.tgdp import TGDPGenerator
 
@@ -29,6 +32,7 @@ __all__ = [
     "weight_keyword",
 ]
 
+SOME = 1000  # rows are enough to see their units
 SEED = re.compile(r"(^|__)random_state$")
 UNKNOWN_SOURCE = (
     "{owner} knows no source domain, and its generator {generator} learns from two. Do one of three: give "
@@ -81,6 +85,7 @@ def prepare_generator(owner: Any, domains: Domains, random_state: Any) -> Any:
     if isinstance(generator, FrozenEstimator):
         check_is_fitted(generator.estimator)
         validate_data(generator.estimator, domains.X_tgt, reset=False, skip_check_array=True)
+        _warn_of_other_units(generator.estimator, domains.X_tgt)
         return generator
     source_is_known = (
         domains.X_src is not None
@@ -91,6 +96,26 @@ def prepare_generator(owner: Any, domains: Domains, random_state: Any) -> Any:
         names = {"owner": type(owner).__name__, "generator": type(generator).__name__}
         raise ValueError(UNKNOWN_SOURCE.format(**names))
     return seeded_clone(generator, random_state)
+
+
+def _warn_of_other_units(generator: Any, X: Any) -> None:
+    """Say where rows are far from all that a fitted generator was fitted on, as behind a scaler."""
+    if getattr(generator, "support_", None) is None:
+        return
+    some = _safe_indexing(X, np.arange(min(_num_samples(X), SOME)))
+    try:
+        z = generator._to_units(some)
+    except (TypeError, ValueError):  # what is wrong with them is said where it matters
+        return
+    share = generator.support_.outside(z, FAR).mean()
+    if share > 0.5:
+        warnings.warn(
+            f"{share:.0%} of the rows lie far outside the ranges of those that the frozen generator was "
+            "fitted on, as if in other units; its own rows do not go with them. Put a scaler behind it: "
+            "AugmentedClassifier(make_pipeline(StandardScaler(), classifier), generator).",
+            UserWarning,
+            stacklevel=level_of_user(),
+        )
 
 
 def _has_two_domains(generator: Any) -> bool:

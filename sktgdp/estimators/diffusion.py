@@ -296,7 +296,7 @@ class DiffusionGenerator(NetworkGenerator):
         """
         self._validate_params()
         processes = self._processes(checkpoint)
-        with open_checkpoint(checkpoint, self) as kept:
+        with open_checkpoint(checkpoint, self) as kept, self._as_it_was_on_errors():
             seed = processes.gather(kept.seed(self.random_state, FitMemory(self.memory)))[0]
             z, codes = self._units_of(X, y, processes)
             self.fit_time_ = {}

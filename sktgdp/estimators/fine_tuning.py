@@ -124,7 +124,7 @@ compile, precision, random_state, verbose, callbacks, max_memorization
         """Train the source model and go on with the target rows; see `TGDPGenerator.fit`."""
         self._validate_params()
         domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
-        with open_checkpoint(checkpoint, self) as kept:
+        with open_checkpoint(checkpoint, self) as kept, self._as_it_was_on_errors():
             return self._fit(domains, kept)
 
     def _fit(self, domains: Domains, checkpoint: FitCheckpoint) -> FineTunedDiffusionGenerator:

@@ -242,7 +242,7 @@ max_memorization
         """
         self._validate_params()
         domains = split_domains(X_src, y_src, X_tgt, y_tgt, sample_domain)
-        with open_checkpoint(checkpoint, self) as kept:
+        with open_checkpoint(checkpoint, self) as kept, self._as_it_was_on_errors():
             return self._fit(domains, kept)
 
     def _fit(self, domains: Domains, checkpoint: FitCheckpoint) -> TGDPGenerator:

@@ -175,7 +175,7 @@ def fid_score(
     -------
     float
         Distance, at least 0; smaller is better. Compare only scores with equal extractors and equal numbers
-        of rows: the bias of small samples is large (about 3.3 at 50 rows of 16 features when the true
+        of rows: the bias of small samples is large (about 3.4 at 50 rows of 16 features when the true
         distance is 0).
 
     See Also

@@ -6,7 +6,8 @@ only what is not known beforehand:
 
 - noise prediction :math:`\varepsilon = \alpha_t F(x_t, t, y) + \sigma_t x_t`: exact with F = 0 for
   standard normal rows, and F is the velocity of Salimans & Ho (2022, "Progressive Distillation");
-- log guidance :math:`\log h = \alpha_t (F_1 + F_2 / \sigma_t)(x_t, t, y) + b(y)`: noise alone tells nothing
+- log guidance :math:`\log h = \alpha_t (F_1 + F_2 / w_t)(x_t, t, y) + b(y)` with
+  :math:`w_t^2 = \sigma_t^2 + 0.05^2`: noise alone tells nothing
   of x_0, so h tends to q(y)/p(y), a function of the label only, as :math:`\alpha_t \to 0`. Domains that
   overlap leave log h bounded as :math:`\sigma_t \to 0` (:math:`F_1`); domains that lie apart make it as
   steep as the noise is narrow (:math:`F_2`). The logit of a time-dependent domain classifier has the

@@ -71,7 +71,7 @@ class DensityRatioDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X_src: Any, X_tgt: Any, y_src: Any = None, y_tgt: Any = None, *, ax: Any = None
+        cls, estimator: Any, X_src: Any, X_tgt: Any, *, y_src: Any = None, y_tgt: Any = None, ax: Any = None
     ) -> DensityRatioDisplay:
         """Draw histograms of the ratio that an estimator learnt.
 
@@ -80,14 +80,18 @@ class DensityRatioDisplay:
         estimator : fitted TGDPGenerator or DomainClassifier
         X_src, X_tgt : array-like
             Rows of both domains. Rows that were fitted look farther apart than new ones.
-        y_src, y_tgt : array-like, optional
-            Their labels, where the fit had labels.
+        y_src, y_tgt : array-like
+            Their labels, needed exactly where the fit had labels.
         ax : Axes, optional
 
         Returns
         -------
         DensityRatioDisplay
         """
+        given = estimator.labels_.kind != "none" if hasattr(estimator, "labels_") else y_src is not None
+        if [y_src is not None, y_tgt is not None] != [given, given]:
+            how, what = ("with", "give") if given else ("without", "leave out")
+            raise ValueError(f"The estimator was fitted {how} labels: {what} y_src and y_tgt.")
         ratios = [_ratio_of(estimator)(X, y) for X, y in ((X_src, y_src), (X_tgt, y_tgt))]
         return cls.from_predictions(*ratios, ax=ax)
 

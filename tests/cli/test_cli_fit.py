@@ -54,9 +54,9 @@ def test_rows_with_missing_values(place: Workplace) -> None:
     fit = (*FIT, "--label", "sick")
     message = place.refused(*fit)
     assert "Column 'age' holds numbers in source.csv and '?' in target.csv" in message
-    assert "--missing" in message
+    assert "name it: --missing '?'; or" in message
     message = place.refused(*fit, "--missing", "?")
-    assert "target.csv: Column 'age' has missing values; it had none in fit." in message
+    assert "target.csv: Column 'age' has missing values; it had none in " in message
     assert "--drop-missing" in message
     status, out, err = place.run(*fit, "--missing", "?", "--drop-missing", *QUICK)
     assert (status, err) == (0, f"{place.folder}/target.csv: left out 2 of 20 rows with missing values.\n")
@@ -87,6 +87,8 @@ WRONG = [
     (["--label", "Sick"], "source.csv has no column 'Sick'. Did you mean 'sick'?"),
     (["--label", "x"], "There are: 'age', 'city', 'sick', 'height'."),
     (["--drop", "hight"], "--drop hight: no such column. Did you mean 'height'?"),
+    (["--label", "sick", "--drop", "sick"], "--drop leaves out 'sick', which --label names"),
+    (["--max-steps", "20", "--lr", "100"], "The fit has diverged"),
     (["--label", "height"], "column height: holds continuous values"),
     (["--model", "@m.zip"], "give the name of a folder"),
     (["--model", "@source.csv"], "source.csv exists. Choose another name, or overwrite it with --force."),
@@ -108,10 +110,19 @@ FILES = [
     ("age,city\n1,Lima,0,1\n", "its rows have more values than its first line has names"),
     ("age,city,sick\n1,Lima,0\n", "target.csv lacks 'height' of source.csv"),
     ("age,city,sick,height,a b\n1,Lima,0,1,1\n", "or leave them out: --drop 'a b'"),
-    ("age,city,sick,height\n1,Rome,0,1\n2,Lima,1,1\n", "has categories unknown in fit: ['Rome']"),
+    (
+        "age,city,sick,height\n1,Rome,0,1\n2,Lima,1,1\n",
+        "source.csv: ['Rome']. Leave these rows out",
+    ),
     ("age,city,sick,height\n1,Lima,2,1\n2,Lima,1,1\n", "labels that the model has not seen: [2]"),
     ("age,city,sick,height\n1,Lima,,1\n2,Lima,1,1\n", "1 rows have no 'sick'"),
     ('age,city,sick,height\n1,"Lima,0,1\n', "cannot be read as CSV"),
+    ("age;city;sick;height\n1;Lima;0;1\n", "as if its values were separated by ';' instead of commas"),
+    ("age,city,sick,height\n1,Lima,,1\n2,Lima,,1\n", "2 rows have no 'sick'"),
+    (
+        "age,city,sick,height\n1,,0,1\n2,,1,1\n",
+        "target.csv is empty. Fill it in, or leave it out",
+    ),
 ]
 
 

@@ -116,7 +116,7 @@ def test_two_domains(name: str, arguments: tuple[Any, ...], message: str) -> Non
     [
         ((X, Y, X, Y), Y, "both sample_domain and X_tgt"),
         ((X, Y), Y - 5, r"0 sample\(s\).*required by X_src"),
-        ((X, Y), Y, r"0 sample\(s\).*required by X_tgt"),
+        ((X, Y), Y, r"0 sample\(s\).*required by X_tgt.*sample_domain is to mark"),
         ((X, Y), np.r_[-1, np.ones(19)], r"1 sample\(s\).*required by X_tgt"),
         ((X, Y), Y[:4], "sample_domain must hold one number per row: found 4 for 20 in X_src"),
         ((X, Y), Y.astype(str), "sample_domain must hold numbers"),

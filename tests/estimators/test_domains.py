@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from small_models import tiny_tgdp
 
 from sktgdp.estimators._rows.domains import Domains, InputForm, check_domains, check_rows, split_domains
 
@@ -128,8 +129,48 @@ def test_input_is_not_changed() -> None:
 
 def test_frames_must_agree_in_their_columns() -> None:
     frame = pd.DataFrame(TABLE, columns=list("abc"))
-    with pytest.raises(ValueError, match=r"same columns in the same order: \['a', 'b', 'c'\] in X_src"):
+    with pytest.raises(ValueError, match=r"same columns in the same order; give X_tgt\[X_src.columns\]"):
         check_domains(Domains(frame, None, frame[["b", "a", "c"]], None))
+    other = frame.rename(columns={"b": "z"})
+    with pytest.raises(ValueError, match=r"order: X_tgt lacks \['b'\], and X_src lacks \['z'\]\."):
+        check_domains(Domains(frame, None, other, None))
+    with pytest.raises(ValueError, match=r"order: X_tgt lacks \['c'\]\."):
+        check_domains(Domains(frame, None, frame[["a", "b"]], None))
+
+
+def test_no_target_row_is_marked() -> None:
+    """Domains coded as 0 and 1, or folds that know no domains."""
+    with pytest.raises(ValueError, match=r"0 sample\(s\) of the target.*pack_domains.*StratifiedTarget"):
+        tiny_tgdp().fit(np.eye(4), sample_domain=[0, 0, 1, 1])
+
+
+def test_other_order_of_the_arguments() -> None:
+    """As train_test_split gives them."""
+    y = np.array([0, 1])
+    with pytest.raises(ValueError, match=r"X_tgt is a vector.*fit\(X_src, y_src, X_tgt, y_tgt\)"):
+        check_domains(Domains(TABLE, TABLE, y, y))
+    frame = pd.DataFrame(TABLE)
+    with pytest.raises(ValueError, match=r"table of shape \(2, 3\)"):
+        check_domains(Domains(frame, frame, pd.Series(y), y))
+
+
+def test_objects_beside_a_frame() -> None:
+    frame = pd.DataFrame({"x": [1.0, 2.0], "city": ["Basel", "Genf"]})
+    with pytest.raises(TypeError, match=r"X_tgt is an array of objects.*\['x', 'city'\]"):
+        check_domains(Domains(frame, None, frame.to_numpy(), None))
+
+
+def test_complaints_about_the_target_name_the_source() -> None:
+    source = pd.DataFrame({"x": [1.0, 2.0, 3.0] * 4, "city": ["Basel", "Genf", "Bern"] * 4})
+    for target, words in (
+        (
+            source.assign(city="Zug"),
+            r"X_tgt: .*'city' has categories unknown in X_src.*CategoricalDtype",
+        ),
+        (source.assign(x=[None, 1.0, 2.0] * 4), "X_tgt: Column 'x' has missing values; it had none in X_src"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            tiny_tgdp().fit(source, None, target)
 
 
 def test_non_numeric_columns_are_named() -> None:

@@ -251,5 +251,8 @@ def test_warm_start_of_transfers() -> None:
     new = [*tgdp.guidance_.parameters(), *tgdp.time_classifier_.parameters()]
     assert tgdp.source_model_ is source
     assert all(torch.allclose(a, b, rtol=0, atol=1e-5) for a, b in zip(old, new, strict=True))
+    kept = dict(vars(tgdp))
     with pytest.raises(ValueError, match="goes on with the 2 guidance networks of the last fit, but 3"):
         tgdp.set_params(n_networks=3).fit(X_SRC, None, X_TGT)
+    assert {**vars(tgdp), "n_networks": 2} == kept, "a fit that fails leaves the last one as it was"
+    assert tgdp.history_

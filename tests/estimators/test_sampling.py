@@ -231,3 +231,15 @@ def test_global_random_states_are_not_used(
     changed = unlabelled.sample(20, solver=solver, **FAST)[0]
     torch.manual_seed(0)
     np.testing.assert_array_equal(changed, X)
+
+
+def test_labels_that_no_target_row_had(shift: Shift) -> None:
+    """Said when they are asked for, not when labels are drawn as frequent as the target's."""
+    model = tiny_tgdp(n_steps=2).fit(shift.X_src[:60], shift.y_src[:60], shift.X_tgt[:8], np.ones(8, int))
+    for y in (-1, np.array([1, -1, 1])):
+        with pytest.warns(UserWarning, match="No target row had the label -1: its rows follow the source"):
+            model.sample(3, y=y, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.sample(3, random_state=0)
+        model.sample(3, y=1, random_state=0)

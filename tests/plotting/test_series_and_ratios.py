@@ -128,6 +128,12 @@ def test_ratio_of_an_estimator(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(values[5, 3], corner[0], rtol=1e-5)
     with pytest.raises(ValueError, match="rows of two features"):
         DensityRatioDisplay.landscape(classifier, X_src[:, :1], X_tgt[:, :1])
+    y = np.arange(60) % 2
+    with pytest.raises(ValueError, match="fitted without labels: leave out y_src and y_tgt"):
+        DensityRatioDisplay.from_estimator(classifier, X_src, X_tgt, y_src=y, y_tgt=y[:40])
+    classifier.fit(X_src, y, X_tgt, y[:40])
+    with pytest.raises(ValueError, match="fitted with labels: give y_src and y_tgt"):
+        DensityRatioDisplay.from_estimator(classifier, X_src, X_tgt, y_src=y)
     with pytest.raises(TypeError, match="SimpleNamespace has no log_density_ratio"):
         DensityRatioDisplay.from_estimator(SimpleNamespace(), X_src, X_tgt)
 

@@ -39,8 +39,8 @@ def check_rows(X: Any, name: str, *, min_rows: int = 1) -> Any:
         return numeric_rows(X, name, min_rows=min_rows)
     if X.shape[0] < min_rows or X.shape[1] < 1:
         raise ValueError(
-            f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) (shape={X.shape}) while a "
-            f"minimum of {min_rows} and 1 is required by {name}."
+            f"{name} has too few rows or columns: {X.shape[0]} and {X.shape[1]}, where at least {min_rows} "
+            "and 1 are needed."
         )
     return X
 
@@ -154,6 +154,11 @@ def rows_as_fitted(X: Any, form: InputForm, name: str, *, min_rows: int = 1) -> 
     """Check rows, and give them the form that others had: frames or arrays of numbers."""
     if form.columns is None:
         return numeric_rows(X, name, min_rows=min_rows)
+    if not is_frame(X) and getattr(X, "dtype", np.dtype(float)).kind == "O":
+        raise TypeError(
+            f"{name} is an array of objects, but the other rows are a frame. Give a frame with the columns "
+            f"{list(form.columns)}."
+        )
     rows = check_rows(X, name, min_rows=min_rows)
     if is_frame(rows):
         return rows
@@ -213,23 +218,43 @@ def split_domains(X_src: Any, y_src: Any, X_tgt: Any, y_tgt: Any, sample_domain:
     return Domains(pick(X_src, source), pick(y_src, source), pick(X_src, target), pick(y_src, target))
 
 
+def _other_columns_in_target(source: list[Any], target: list[Any]) -> str:
+    """What differs between the columns of the two domains, and what to do."""
+    start = "X_src and X_tgt must have the same columns in the same order"
+    lacking = [c for c in source if c not in target]
+    extra = [c for c in target if c not in source]
+    if not lacking and not extra:
+        return f"{start}; give X_tgt[X_src.columns]."
+    parts = [f"X_tgt lacks {lacking}"] * bool(lacking) + [f"X_src lacks {extra}"] * bool(extra)
+    return f"{start}: {', and '.join(parts)}."
+
+
 def check_domains(domains: Domains) -> tuple[Any, NDArray[Any] | None, Any, NDArray[Any] | None]:
     """Check both domains against each other before anything is trained; rows, and labels as arrays."""
     X_src, y_src, X_tgt, y_tgt = domains
     if X_tgt is None:
         raise ValueError("X_tgt is None. Give target rows, or stacked rows and their sample_domain.")
+    if np.ndim(X_tgt) == 1 and np.ndim(y_src) == 2:
+        raise ValueError(
+            f"X_tgt is a vector, and y_src a table of shape {np.shape(y_src)}. The order of the arguments is "
+            "fit(X_src, y_src, X_tgt, y_tgt)."
+        )
+    columns = [list(getattr(X, "columns", [])) for X in (X_src, X_tgt)]
+    if all(columns) and columns[0] != columns[1]:
+        raise ValueError(_other_columns_in_target(*columns))
+    if _num_samples(X_tgt) == 0:
+        raise ValueError(
+            "Found 0 sample(s) of the target, while a minimum of 2 is required by X_tgt. sample_domain is to "
+            "mark target rows with a negative number, such as -1, and source rows with 0 or more, as "
+            "model_selection.pack_domains does; in a search each fold needs both: "
+            "cv=StratifiedTargetKFold(sample_domain=...)."
+        )
     source = check_rows(X_src, "X_src", min_rows=2)
     target = rows_as_fitted(X_tgt, InputForm.of(X_src, source), "X_tgt", min_rows=2)
     if source.shape[1:] != target.shape[1:]:
         raise ValueError(
             f"X_src and X_tgt must have the same features: rows of shape {source.shape[1:]} in X_src, "
             f"{target.shape[1:]} in X_tgt."
-        )
-    columns = [list(getattr(X, "columns", [])) for X in (X_src, X_tgt)]
-    if all(columns) and columns[0] != columns[1]:
-        raise ValueError(
-            f"X_src and X_tgt must have the same columns in the same order: {columns[0]} in X_src, "
-            f"{columns[1]} in X_tgt."
         )
     if (y_src is None) != (y_tgt is None):
         given, missing = ("y_src", "y_tgt") if y_tgt is None else ("y_tgt", "y_src")

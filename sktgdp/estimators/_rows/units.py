@@ -22,11 +22,15 @@ from sktgdp.estimators._rows.domains import Floats, Reals, Units
 from sktgdp.preprocessing import MixedTypeEncoder, RowStandardizer
 from sktgdp.preprocessing._mixed import is_frame
 
-__all__ = ["fit_units", "is_mapped", "to_exact_units", "to_units", "units_in_parts"]
+__all__ = ["COMMON_CATEGORIES", "fit_units", "is_mapped", "to_exact_units", "to_units", "units_in_parts"]
 
 ROW_BY_ROW = (MixedTypeEncoder, RowStandardizer)
 PART = 2**20  # numbers
 ON_DISK = 2**30  # bytes
+COMMON_CATEGORIES = (
+    " Leave these rows out, or give the column of both frames one CategoricalDtype with the categories of "
+    "both."
+)
 
 
 def fit_units(transformer: Any, rows: Any, name: str) -> tuple[Any, Units]:
@@ -134,6 +138,10 @@ def _naming(name: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        if str(error).startswith(("Column ", "The feature names")):
-            raise type(error)(f"{name}: {error}") from error
-        raise
+        text = str(error)
+        if not text.startswith(("Column ", "The feature names")):
+            raise
+        if name == "X_tgt":  # columns are learned from the source
+            text = text.replace(" in fit", " in X_src")
+            text += COMMON_CATEGORIES if "categories unknown" in text else ""
+        raise type(error)(f"{name}: {text}") from error

@@ -2,7 +2,8 @@
 
 What a row becomes depends on its number, its label and the seed. Chunks, batches and workers are a matter of
 memory and speed; on a processor they change no bit, because a linear algebra library gives a row of a matrix
-product the same bits in a matrix of any height above a few rows, and `FEWEST` keeps them above.
+product the same bits in a matrix of any height, but for few rows and for what is left of a block of rows at
+the end: so chunks are filled up to whole multiples of `FEWEST`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from sktgdp.solvers import sample
 
 __all__ = ["Draw", "draw_rows", "is_out_of_memory", "rows_at_a_time"]
 
-# Rows that always go through a network together: missing ones are drawn too, and dropped.
+# Rows go through a network in whole multiples of this: missing ones are drawn too, and dropped.
 FEWEST = ByRank(32, 4)
 # Numbers that are sampled in one piece and by one worker, without a thought about memory.
 SMALL = 2**14
@@ -80,6 +81,8 @@ def _in_chunks(generator: Any, draw: Draw, codes: NDArray[np.float32] | None, ro
     z = np.empty((len(rows), *generator.latent_shape_))
     fewest = FEWEST.of(generator.latent_shape_)
     size, start, warned = _chunk_size(generator, codes, len(rows)), 0, False
+    if size < len(rows):
+        size = max(1, size // fewest) * fewest
     while start < len(rows):
         at = slice(start, min(start + size, len(rows)))
         try:
@@ -88,7 +91,7 @@ def _in_chunks(generator: Any, draw: Draw, codes: NDArray[np.float32] | None, ro
         except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
             if not is_out_of_memory(error) or size <= fewest:
                 raise
-            size = max(fewest, size // 2)
+            size = max(1, size // 2 // fewest) * fewest
             if not warned:
                 _warn(at.stop - at.start, size, generator.device_)
             warned = True
@@ -112,7 +115,8 @@ def is_out_of_memory(error: Exception) -> bool:
 
 def _solve(generator: Any, draw: Draw, codes: NDArray[np.float32] | None, rows: range) -> Floats:
     """One chunk: noise, labels, solver. Rows that are drawn to have enough of them are dropped again."""
-    n_rows = max(len(rows), FEWEST.of(generator.latent_shape_))
+    few = FEWEST.of(generator.latent_shape_)
+    n_rows = -(-len(rows) // few) * few
     model = generator.noise_model(_label_rows(generator, codes, n_rows))
     noise = RowNoise(draw.seed, rows.start)
     x_T = noise(torch.empty((n_rows, *generator.latent_shape_), device=generator.device_))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from numbers import Integral
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._rows.domains import Floats, InputForm
 from sktgdp.estimators._rows.labels import LabelCode, LabelPrior, LabelRuns
 from sktgdp.estimators._sampling.chunks import Draw, draw_rows
@@ -223,11 +225,13 @@ class SamplingMixin:
         method = self.solver if solver is None else solver
         draw = Draw(seed, method, self.n_steps if n_steps is None else n_steps)
         one_label = self.labels_.is_one(y, n_samples)
+        told = y is None
         given = y if one_label or isinstance(y, LabelRuns) else np.asarray(y)
         for start in range(0, n_samples, batch_size):
             rows = range(start, min(start + batch_size, n_samples))
             labels = given if one_label else given[rows.start : rows.stop]
             codes = self.labels_.for_sampling(labels, len(rows), self.prior_, rng)
+            told = told or _tell_of_unseen(self, codes)
             if start >= first:
                 yield self._finish(draw_rows(self, draw, codes, rows), draw, codes, rows)
 
@@ -247,3 +251,21 @@ class SamplingMixin:
         outside = np.zeros(len(z), dtype=bool) if support is None else support.outside(z)
         X = self.form_.restore(self.transformer_.inverse_transform(z))
         return X, None if codes is None else self.labels_.decode(codes), SampleDiagnostics(outside, *copied)
+
+
+def _tell_of_unseen(generator: Any, codes: NDArray[np.float32] | None) -> bool:
+    """Warn where labels are asked for that no row of the fitted domain had; whether there were such."""
+    if codes is None:
+        return True
+    wanted = np.unique(codes, axis=0)
+    unseen = wanted[~(wanted[:, None] == generator.prior_.rows).all(axis=2).any(axis=1)]
+    if len(unseen):
+        first, *others = generator.labels_.decode(unseen).tolist()
+        more = f" (nor {len(others)} others that are asked for)" if others else ""
+        warnings.warn(
+            f"No target row had the label {first}{more}: its rows follow the source, moved as those of other "
+            "labels were.",
+            UserWarning,
+            stacklevel=level_of_user(),
+        )
+    return len(unseen) > 0
