@@ -226,14 +226,18 @@ def fid_infinity_score(
     """
     n_points = check_count(n_points, "n_points", minimum=2)
     F_real, F_syn = _features(X_real, X_syn, feature_extractor, min_rows=4)
-    rng = check_random_state(random_state)
-    inverse_fractions, distances = [], []
+    return _at_infinity(F_real, F_syn, n_points, check_random_state(random_state))
+
+
+def _at_infinity(F_real: Floats, F_syn: Floats, n_points: int, rng: np.random.RandomState) -> float:
+    """Distances of thinned samples, on a straight line in one over the share of the rows, read at 0."""
+    inverse_shares, distances = [], []
     for f in np.linspace(1.0, 2.0, n_points):
         real, syn = _thin(F_real, f, rng), _thin(F_syn, f, rng)
-        # sizes are whole numbers: the fractions are those that came of it
-        inverse_fractions.append(0.5 * (len(F_real) / len(real) + len(F_syn) / len(syn)))
+        # sizes are whole numbers: the shares are those that came of it
+        inverse_shares.append(0.5 * (len(F_real) / len(real) + len(F_syn) / len(syn)))
         distances.append(_frechet(real, syn))
-    return float(np.polyfit(inverse_fractions, distances, 1)[1])
+    return float(np.polyfit(inverse_shares, distances, 1)[1])
 
 
 def _thin(F: Floats, inverse_fraction: float, rng: np.random.RandomState) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -130,19 +129,6 @@ def test_a_frozen_generator_is_only_sampled(shift: Shift, few: tuple[Any, ...]) 
     assert sampler.generator_ is generator
     assert Counter(y_new.tolist()) == {-1: 29, 1: 29}
     np.testing.assert_array_equal(X_new[30:], generator.sample(28, y=1, random_state=0)[0])
-
-
-def test_rows_in_other_units_than_a_frozen_generators(shift: Shift, few: tuple[Any, ...]) -> None:
-    """A scaler before the augmentation: the generator's rows would stay as they were."""
-    X_src, y_src, X_tgt, y_tgt = few
-    generator = tiny_tgdp(n_steps=2).fit(20 * X_src + 500, y_src, 20 * X_tgt + 500, y_tgt)
-    sampler = GenerativeSampler(FrozenEstimator(generator), sampling_strategy="all", random_state=0)
-    y = np.repeat([-1, 1], [20, 10])
-    with pytest.warns(UserWarning, match=r"100% of the rows lie far outside.*Put a scaler behind"):
-        sampler.fit_resample(shift.X_tgt[:30], y)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        sampler.fit_resample(20 * shift.X_tgt[:30] + 500, y)
 
 
 @pytest.mark.parametrize("kind", [TGDPGenerator, FineTunedDiffusionGenerator])

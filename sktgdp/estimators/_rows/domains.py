@@ -242,6 +242,7 @@ def check_domains(domains: Domains) -> tuple[Any, NDArray[Any] | None, Any, NDAr
     columns = [list(getattr(X, "columns", [])) for X in (X_src, X_tgt)]
     if all(columns) and columns[0] != columns[1]:
         raise ValueError(_other_columns_in_target(*columns))
+    source = check_rows(X_src, "X_src", min_rows=2)
     if _num_samples(X_tgt) == 0:
         raise ValueError(
             "Found 0 sample(s) of the target, while a minimum of 2 is required by X_tgt. sample_domain is to "
@@ -249,7 +250,6 @@ def check_domains(domains: Domains) -> tuple[Any, NDArray[Any] | None, Any, NDAr
             "model_selection.pack_domains does; in a search each fold needs both: "
             "cv=StratifiedTargetKFold(sample_domain=...)."
         )
-    source = check_rows(X_src, "X_src", min_rows=2)
     target = rows_as_fitted(X_tgt, InputForm.of(X_src, source), "X_tgt", min_rows=2)
     if source.shape[1:] != target.shape[1:]:
         raise ValueError(
