@@ -96,6 +96,8 @@ def read_archive(path: str | Path) -> Archive:
     try:
         if path.is_dir():
             return _read(lambda name: _read_file(path / name))
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ModelFileError("is neither a folder nor a file.")
         with path.open("rb") as file:
             return _read(_zip_reader(file, path))
     except ModelFileError as error:

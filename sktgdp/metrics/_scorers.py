@@ -95,7 +95,7 @@ def _transform(generator: Any, rows: Any) -> NDArray[Any]:
         )
     with warnings.catch_warnings():  # a transformer of arrays takes frames, too; their columns were compared
         warnings.filterwarnings("ignore", message="X has feature names", category=UserWarning)
-        return np.asarray(transformer.transform(rows))
+        return np.asarray(transformer.transform(rows.copy()))  # it may write there
 
 
 def _finite(score: Any, name: str) -> float:

@@ -20,6 +20,17 @@ __all__ = ["TSNEDisplay"]
 Floats = NDArray[np.float64]
 
 
+def _embedded(rows: NDArray[Any], perplexity: float, random_state: Any) -> NDArray[Any]:
+    """Rows on the plane, in standard units before."""
+    scaled = StandardScaler().fit_transform(rows)
+    if not np.isfinite(scaled).all() or not np.ptp(scaled):  # scikit-learn's program would crash
+        raise ValueError("The rows are all equal, or too large to be told apart: nothing to draw.")
+    most = (len(rows) - 1) / 3
+    embedding = TSNE(perplexity=min(perplexity, most), init="pca", random_state=random_state)
+    points: NDArray[Any] = embedding.fit_transform(scaled)
+    return points
+
+
 class TSNEDisplay:
     """Real rows and those of one or several generators in one t-SNE, a panel for each generator.
 
@@ -119,9 +130,7 @@ class TSNEDisplay:
         parts = dict(X_synthetic) if isinstance(X_synthetic, dict) else {"synthetic": X_synthetic}
         samples = [take(X, some_rows(len(X), max_rows, random_state)) for X in (X_real, *parts.values())]
         rows = _features(samples, ["X_real", *parts], features)
-        most = (sum(map(len, rows)) - 1) / 3
-        embedding = TSNE(perplexity=min(perplexity, most), init="pca", random_state=random_state)
-        points = embedding.fit_transform(StandardScaler().fit_transform(np.concatenate(rows)))
+        points = _embedded(np.concatenate(rows), perplexity, random_state)
         real, *drawn = np.split(points, np.cumsum([len(part) for part in rows])[:-1])
         return cls(real, dict(zip(parts, drawn, strict=True)), real_name=real_name).plot(ax=ax)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +182,22 @@ def test_frozen_source_needs_no_memory(tmp_path: Path, count: CountFits) -> None
     for _ in range(2):
         tiny_tgdp(source_model=frozen, memory=str(tmp_path)).fit(X_SRC, None, X_TGT)
     assert count.n == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no way to ask for a process")
+@pytest.mark.parametrize("name", ["func_code.py.{0:032x}-{1}-1", "func_code.py.thread-1-pid-{1}"])
+def test_what_killed_processes_were_writing_is_removed(name: str, tmp_path: Path) -> None:
+    """The code of the function lies beside all results: only what nobody writes any more goes."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    memory = FitMemory(str(tmp_path))
+    memory.fit("fit", {"a": 1}, lambda: 1)
+    (result,) = tmp_path.rglob("output.pkl")
+    code = result.parent.with_name("func_code.py")
+    gone = [code.with_name(name.format(7, ended.pid)), result.with_name("output.pkl.thread-1-pid-2")]
+    stays = [code.with_name(name.format(7, os.getpid())), code.with_name("func_code.py.mine")]
+    for path in (*gone, *stays, code):
+        path.touch()
+    assert memory.fit("fit", {"a": 1}, lambda: 2) == 1
+    assert not any(path.exists() for path in gone)
+    assert all(path.exists() for path in (*stays, result))

@@ -147,7 +147,10 @@ def _as_dtype(values: Floats, dtype: Any) -> NDArray[Any]:
     if kind in "iu":
         limits = np.iinfo(dtype)
         return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
-    return values.astype(dtype) if kind == "f" else values
+    if kind != "f":
+        return values
+    ends = np.finfo(dtype)
+    return np.clip(values, ends.min, ends.max).astype(dtype)
 
 
 def rows_as_fitted(X: Any, form: InputForm, name: str, *, min_rows: int = 1) -> Any:

@@ -25,6 +25,9 @@ def check_labels(y: Any, X: Any, name: str) -> NDArray[Any]:
     n_rows, n_labels = _num_samples(X), _num_samples(y)
     if n_rows != n_labels:
         raise ValueError(f"{name} must hold one label per row: found {n_labels} labels for {n_rows} rows.")
+    plain = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
+    if getattr(plain, "kind", "O") in "iufb" and not y.isna().any():  # scikit-learn makes floats of these
+        y = y.to_numpy(dtype=plain)
     if np.ndim(y) == 2 and np.shape(y)[1] > 1:
         labels = check_array(y, dtype=None, input_name=name)
         if not np.isin(labels, (0, 1)).all():

@@ -101,10 +101,10 @@ def units_in_parts(transformer: Any, rows: Any, name: str) -> Iterator[tuple[sli
 
 
 def _for(transformer: Any, rows: Any) -> Any:
-    """Rows as a transformer gets them: arrays in float64, unless it is one that takes care by itself."""
-    if is_frame(rows) or isinstance(transformer, ROW_BY_ROW):
+    """Rows as a transformer gets them: the user's own a copy, arrays in float64, for it may write there."""
+    if isinstance(transformer, ROW_BY_ROW):
         return rows
-    return rows.astype(np.float64, copy=False)
+    return rows.copy() if is_frame(rows) else np.array(rows, dtype=np.float64)
 
 
 def _on_disk(shape: tuple[int, ...]) -> Units:

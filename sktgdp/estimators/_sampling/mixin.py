@@ -23,6 +23,8 @@ from sktgdp.estimators._sampling.parquet import write_parquet
 from sktgdp.estimators._sampling.support import SampleDiagnostics, without_copies
 from sktgdp.estimators._state.memory import draw_seed
 from sktgdp.guidance import TimeFunction
+from sktgdp.preprocessing import MixedTypeEncoder
+from sktgdp.preprocessing._mixed import is_frame
 from sktgdp.process import VPProcess
 
 __all__ = ["SamplingMixin"]
@@ -250,7 +252,22 @@ class SamplingMixin:
         support = getattr(self, "support_", None)  # files of the first version have none
         outside = np.zeros(len(z), dtype=bool) if support is None else support.outside(z)
         X = self.form_.restore(self.transformer_.inverse_transform(z))
+        _check_finite(X, self.transformer_)
         return X, None if codes is None else self.labels_.decode(codes), SampleDiagnostics(outside, *copied)
+
+
+def _check_finite(X: Any, transformer: Any) -> None:
+    """Refuse numbers that the way back has made infinite or NaN; an encoder of frames gives missing ones."""
+    if isinstance(transformer, MixedTypeEncoder) or (hasattr(transformer, "steps") and is_frame(X)):
+        return
+    numbers = X.select_dtypes("number").to_numpy(dtype=np.float64) if is_frame(X) else X
+    if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
+        bad = ~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1)
+        raise FloatingPointError(
+            f"{bad.sum()} of {len(bad)} rows are not finite after {type(transformer).__name__}."
+            "inverse_transform, which is not defined everywhere. Use a transformer that is, such as "
+            "RowStandardizer or a QuantileTransformer."
+        )
 
 
 def _tell_of_unseen(generator: Any, codes: NDArray[np.float32] | None) -> bool:

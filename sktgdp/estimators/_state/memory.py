@@ -7,6 +7,8 @@ process at a time fits what is missing; the others wait for it and read.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -100,3 +102,21 @@ def _remove_half_written(kept: Any) -> None:
     folder = Path(kept.store_backend.location, kept.func_id, kept.args_id)
     for path in folder.glob("*.*.*"):  # output.pkl and metadata.json, with an ending of the process
         path.unlink(missing_ok=True)
+    # other results' processes share the function's code, and may be writing it now
+    for path in folder.parent.glob("func_code.py.*"):
+        if _writer_has_ended(path.name):
+            path.unlink(missing_ok=True)
+
+
+def _writer_has_ended(name: str) -> bool:
+    """Whether no process of this machine has the number in the name of a file that joblib was writing."""
+    found = re.search(r"\.[0-9a-f]{32}-(\d+)-\d+$|-pid-(\d+)$", name)
+    if found is None or os.name != "posix":  # elsewhere to ask for a process would be to end it
+        return False
+    try:
+        os.kill(int(found[1] or found[2]), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        pass
+    return False

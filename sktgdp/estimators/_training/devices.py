@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -58,11 +59,15 @@ def same_device(one: torch.device, other: torch.device) -> bool:
     return one.type == other.type and (None in (one.index, other.index) or one.index == other.index)
 
 
+# The generators belong to the whole process: trainings in several threads take turns.
+SEEDING = threading.RLock()
+
+
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Let torch's random numbers on the CPU and a device follow ``seed``; then all is as it was."""
     devices = [torch.empty(0, device=device).get_device()] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with SEEDING, torch.random.fork_rng(devices=devices):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every device
         for index in devices:
             torch.cuda.default_generators[index].manual_seed(seed)

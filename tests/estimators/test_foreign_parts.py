@@ -1,0 +1,89 @@
+"""Transformers, labels and threads of the user's: what they do must not come out wrong in silence."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from small_models import TINY, TINY_NETWORK, tiny_tgdp
+
+import sktgdp
+from sktgdp import DiffusionGenerator
+from sktgdp.exceptions import ModelFileError
+from sktgdp.plotting import TSNEDisplay
+
+X = np.random.default_rng(0).normal(100.0, 10.0, (60, 2))
+
+
+def test_a_transformer_that_writes_into_its_input() -> None:
+    rows, target = X.copy(), X[:20] + 5.0
+    source = DiffusionGenerator(transformer=StandardScaler(copy=False), **TINY_NETWORK)
+    model = tiny_tgdp(source_model=source).fit(rows, None, target)
+    np.testing.assert_array_equal(rows, X)
+    np.testing.assert_array_equal(target, X[:20] + 5.0)
+    expected = tiny_tgdp(source_model=DiffusionGenerator(transformer=StandardScaler(), **TINY_NETWORK))
+    expected = expected.fit(rows, None, target).sample(9, random_state=0)[0]
+    np.testing.assert_array_equal(model.sample(9, random_state=0)[0], expected)
+    frame = pd.DataFrame(X)
+    DiffusionGenerator(transformer=StandardScaler(copy=False), **TINY).fit(frame)
+    np.testing.assert_array_equal(frame, X)
+
+
+def test_rows_that_the_way_back_breaks() -> None:
+    roots = FunctionTransformer(np.square, np.sqrt, check_inverse=False)
+    model = DiffusionGenerator(transformer=roots, **TINY).fit(0.01 * X)
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(FloatingPointError, match=r"rows are not finite after FunctionTransformer\.inverse"),
+    ):
+        model.sample(500, random_state=0)
+
+
+def test_narrow_floats_end_at_their_limits() -> None:
+    rows = (600.0 * X.clip(None, 105.0)).astype(np.float16)
+    found = DiffusionGenerator(**TINY).fit(rows).sample(200, random_state=0)[0]
+    assert found.dtype == np.float16
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"), [("Int64", [2**60 + 1, 2**60]), ("boolean", [True, False]), ("Int8", [1, 2])]
+)
+def test_nullable_labels_keep_their_kind(dtype: str, values: list[int]) -> None:
+    model = DiffusionGenerator(**TINY).fit(X, pd.Series(values * 30, dtype=dtype))
+    assert model.classes_.tolist() == sorted(values)
+    assert model.sample(3, random_state=0)[1].dtype.kind in "ib"
+
+
+def test_fits_in_threads_are_those_of_one() -> None:
+    def fit(seed: int) -> DiffusionGenerator:
+        return DiffusionGenerator(**{**TINY, "random_state": seed, "max_steps": 30}).fit(X)
+
+    before, models = torch.get_rng_state(), {}
+    threads = [threading.Thread(target=lambda s=s: models.update({s: fit(s)})) for s in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert torch.equal(torch.get_rng_state(), before)
+    for seed, model in models.items():
+        alone = fit(seed).sample(5, random_state=0)[0]
+        np.testing.assert_array_equal(model.sample(5, random_state=0)[0], alone)
+
+
+def test_equal_rows_are_no_picture() -> None:
+    with pytest.raises(ValueError, match="all equal"):
+        TSNEDisplay.from_data(np.ones((30, 3)), np.ones((20, 3)))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_pipe_is_no_model(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ModelFileError, match="neither a folder nor a file"):
+        sktgdp.load(tmp_path / "pipe")
