@@ -45,6 +45,14 @@ def test_rows_that_the_way_back_breaks() -> None:
         model.sample(500, random_state=0)
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_the_largest_integers_do_not_go_round(dtype: str) -> None:
+    most = np.iinfo(dtype).max
+    rows = np.column_stack([np.full(40, most), np.arange(40)]).astype(dtype)
+    found = DiffusionGenerator(**TINY).fit(rows).sample(200, random_state=0)[0][:, 0]
+    assert found.min() > most // 2
+
+
 def test_narrow_floats_end_at_their_limits() -> None:
     rows = (600.0 * X.clip(None, 105.0)).astype(np.float16)
     found = DiffusionGenerator(**TINY).fit(rows).sample(200, random_state=0)[0]

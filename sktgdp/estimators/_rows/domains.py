@@ -146,7 +146,9 @@ def _as_dtype(values: Floats, dtype: Any) -> NDArray[Any]:
         return values > 0.5
     if kind in "iu":
         limits = np.iinfo(dtype)
-        return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+        most = float(limits.max)
+        most = most if int(most) <= limits.max else float(np.nextafter(most, 0.0))  # 2^63 would go round
+        return np.clip(np.rint(values), limits.min, most).astype(dtype)
     if kind != "f":
         return values
     ends = np.finfo(dtype)
