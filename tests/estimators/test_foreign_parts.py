@@ -48,7 +48,8 @@ def test_rows_that_the_way_back_breaks() -> None:
 @pytest.mark.parametrize("dtype", ["int64", "uint64"])
 def test_the_largest_integers_do_not_go_round(dtype: str) -> None:
     most = np.iinfo(dtype).max
-    rows = np.column_stack([np.full(40, most), np.arange(40)]).astype(dtype)
+    rows = np.zeros((40, 2), dtype)
+    rows[:, 0], rows[:, 1] = most, np.arange(40)
     found = DiffusionGenerator(**TINY).fit(rows).sample(200, random_state=0)[0][:, 0]
     assert found.min() > most // 2
 
