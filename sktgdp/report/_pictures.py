@@ -14,7 +14,7 @@ from sktgdp.plotting import MarginalsDisplay, SampleScatterDisplay
 from sktgdp.plotting._style import REAL, SYNTHETIC, legend_beside, pyplot, quiet_spines
 from sktgdp.preprocessing._comparable import ComparableColumn
 from sktgdp.report._figures import Figure
-from sktgdp.report._purpose import closest_distances, known_holdout
+from sktgdp.report._purpose import closest_distances
 from sktgdp.report._samples import Samples
 
 __all__ = ["Picture", "draw_pictures"]
@@ -86,8 +86,7 @@ def _distances(samples: Samples) -> Picture:
     """How far synthetic rows and new real rows lie from their closest training row."""
     pairs = zip(closest_distances(samples), (SYNTHETIC, REAL), ("-", "--"), strict=True)
     figure, axes = pyplot("QualityReport").subplots(figsize=(6.4, 3.4), layout="constrained")
-    apart = samples.has_holdout and not known_holdout(samples)
-    names = ("synthetic rows", "held-out rows" if apart else "training rows\n(to the others)")
+    names = ("synthetic rows", "held-out rows" if samples.has_new_rows else "training rows\n(to the others)")
     for (distances, style, line), name in zip(pairs, names, strict=True):
         axes.ecdf(distances[:, 0], color=style["color"], linestyle=line, linewidth=1.8, label=name)
     axes.set(xlabel="distance to the closest training row (sd)", ylabel="share of rows", xlim=(0, None))

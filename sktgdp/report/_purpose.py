@@ -17,13 +17,12 @@ from sktgdp.preprocessing._comparable import ComparableColumn, comparable_column
 from sktgdp.report._figures import Section, make_figure
 from sktgdp.report._samples import Samples
 
-__all__ = ["closest_distances", "known_holdout", "label_columns", "privacy", "utility"]
+__all__ = ["closest_distances", "label_columns", "privacy", "utility"]
 
 Floats = NDArray[np.float64]
 
 LOW_TAIL = 0.05  # quantile of the distances that privacy is decided by
 MEMORISED = 1.0 / 3.0  # of the second closest distance
-KNOWN = 0.1  # of the held-out rows are training rows, beyond what repeats among these: no hold-out
 
 
 # Utility --------------------------------------------------------------------------------------------
@@ -113,21 +112,11 @@ def closest_distances(samples: Samples) -> tuple[Floats, Floats]:
     """
     real, judged, synthetic = samples.features
     distinct = np.unique(real, axis=0)
-    if samples.has_holdout and not known_holdout(samples):
+    if samples.has_new_rows:
         new = nearest_distances(judged, distinct, 2, "euclidean")
     else:
         new = nearest_distances(real, real, 2, "euclidean", exclude_self=True)
     return nearest_distances(synthetic, distinct, 2, "euclidean"), new
-
-
-def known_holdout(samples: Samples) -> int:
-    """How many held-out rows are training rows; 0 where chance makes as many, or nothing is held out."""
-    if not samples.has_holdout:
-        return 0
-    real, judged, _ = samples.features
-    known = nearest_distances(judged, real, 1, "euclidean")[:, 0] == 0.0
-    repeated = nearest_distances(real, real, 1, "euclidean", exclude_self=True)[:, 0] == 0.0
-    return int(known.sum()) if known.mean() > repeated.mean() + KNOWN else 0
 
 
 def privacy(samples: Samples) -> Section:
@@ -145,9 +134,8 @@ def privacy(samples: Samples) -> Section:
         make_figure("copies", "share of exact copies", copied, "low", "copies"),
         make_figure("memorization", "share of memorised rows", learnt, "low", "memorization"),
     ]
-    n_known = known_holdout(samples)
-    apart = samples.has_holdout and not n_known
-    kind = "held-out rows" if apart else "training rows, each compared with all others"
+    n_known = samples.n_known
+    kind = "held-out rows" if samples.has_new_rows else "training rows, each compared with all others"
     notes = [f"In the column 'real': {len(pair[1]):,} {kind}. Closeness is a sign of a leak, and no proof."]
     if n_known:
         notes.append(

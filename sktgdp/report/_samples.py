@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 
+from sktgdp.metrics._distances import nearest_distances
 from sktgdp.plotting._draws import some_rows, take
 from sktgdp.preprocessing._comparable import ComparableColumn
 from sktgdp.preprocessing._encoding import encode_together
@@ -19,6 +21,7 @@ __all__ = ["LEAST_ROWS", "Rows", "Samples", "Split", "collect"]
 
 Floats = NDArray[np.float64]
 
+KNOWN = 0.1  # of the held-out rows are training rows, beyond what repeats among these: no hold-out
 LEAST_ROWS = 12  # judged real rows: two halves of six, as five neighbours need
 MAX_FEATURES = 64
 ROWS_PER_COMPONENT = 4  # fewer would learn the rows by heart
@@ -74,6 +77,21 @@ class Samples:
     splits: list[Split]
     seed: int
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def n_known(self) -> int:
+        """How many held-out rows are training rows; 0 where chance makes as many, or nothing is held out."""
+        if not self.has_holdout:
+            return 0
+        real, judged, _ = self.features
+        known = nearest_distances(judged, real, 1, "euclidean")[:, 0] == 0.0
+        repeated = nearest_distances(real, real, 1, "euclidean", exclude_self=True)[:, 0] == 0.0
+        return int(known.sum()) if known.mean() > repeated.mean() + KNOWN else 0
+
+    @property
+    def has_new_rows(self) -> bool:
+        """Whether there are held-out rows, and they are none that were trained on."""
+        return self.has_holdout and not self.n_known
 
     def halves(self) -> Iterator[tuple[Floats, Floats, Floats]]:
         """Features of judged, yardstick and synthetic rows, for each split."""
