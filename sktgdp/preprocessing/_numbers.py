@@ -311,6 +311,16 @@ class BooleanColumn(NumericColumn):
     def __init__(self, name: Hashable, dtype: Any, numeric: str, clip: bool) -> None:
         super().__init__(name, dtype, "standard", True)
 
+    def encode(self, values: NDArray[Any]) -> Floats:
+        """Values as distances from the origin; numbers are taken where they are zeros and ones."""
+        other = values[(values != 0) & (values != 1)]
+        if len(other):
+            raise ValueError(
+                f"Column {self.name!r} had booleans in fit, and holds {other[0]} now. Give numbers in both, "
+                "or booleans in both."
+            )
+        return super().encode(values)
+
     def decode(self, numbers: Floats) -> NDArray[Any]:
         """Whether the numbers are nearer to 1."""
         return np.clip(numbers + self.origin, self.low, self.high) > 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,11 +48,57 @@ def test_rows_that_the_way_back_breaks() -> None:
 
 @pytest.mark.parametrize("dtype", ["int64", "uint64"])
 def test_the_largest_integers_do_not_go_round(dtype: str) -> None:
-    most = np.iinfo(dtype).max
+    most = np.iinfo(dtype).max - 2047  # a float holds it
     rows = np.zeros((40, 2), dtype)
-    rows[:, 0], rows[:, 1] = most, np.arange(40)
+    rows[:, 0], rows[:, 1] = most, 2048 * np.arange(40)
+    rows[:20, 0] = most - 2048
     found = DiffusionGenerator(**TINY).fit(rows).sample(200, random_state=0)[0][:, 0]
     assert found.min() > most // 2
+
+
+ROWS_WITH_LOST_DIGITS = [
+    2**60 + np.arange(40)[:, None],
+    (2**60 + np.arange(40)[:, None]).tolist(),
+    2**70 + np.arange(40)[:, None].astype(object),
+    np.full((40, 1), np.iinfo(np.uint64).max),
+]
+
+
+@pytest.mark.parametrize("rows", ROWS_WITH_LOST_DIGITS, ids=["int64", "list", "object", "uint64"])
+def test_integers_whose_digits_an_array_would_lose(rows: Any) -> None:
+    with pytest.raises(ValueError, match=r"X holds integers beyond 2\*\*53, such as [0-9]+"):
+        DiffusionGenerator(**TINY).fit(rows)
+
+
+def test_a_frame_keeps_the_digits() -> None:
+    frame = pd.DataFrame({"a": 2**60 + 1 + np.arange(40)})
+    found = DiffusionGenerator(**TINY).fit(frame).sample(50, random_state=0)[0]["a"]
+    assert found.between(2**60 + 1, 2**60 + 40).all()
+    assert (found % 2 == 1).any()
+
+
+def test_masked_entries_are_not_numbers() -> None:
+    rows = np.ma.MaskedArray(X, mask=X > 110.0)
+    with pytest.raises(ValueError, match="X_tgt is an array with masked entries"):
+        tiny_tgdp().fit(X, None, rows)
+    DiffusionGenerator(**TINY).fit(np.ma.MaskedArray(X))  # none is masked
+
+
+@pytest.mark.parametrize("dtype", ["M8[D]", "m8[s]"])
+def test_arrays_of_times_are_not_numbers(dtype: str) -> None:
+    with pytest.raises(TypeError, match=r"X is an array of times .* Give a frame"):
+        DiffusionGenerator(**TINY).fit(np.arange(40)[:, None].astype(dtype))
+
+
+def test_booleans_beside_numbers() -> None:
+    rng = np.random.default_rng(0)
+    source = pd.DataFrame({"a": rng.random(60) > 0.5, "b": X[:, 0]})
+    target = source[:20].assign(a=rng.integers(0, 2, 20))
+    found = tiny_tgdp().fit(source, None, target).sample(50, random_state=0)[0]
+    assert found["a"].dtype == target["a"].dtype
+    assert set(found["a"]) <= {0, 1}
+    with pytest.raises(ValueError, match="X_tgt: Column 'a' had booleans in X_src, and holds 5 now"):
+        tiny_tgdp().fit(source, None, target.assign(a=5))
 
 
 def test_narrow_floats_end_at_their_limits() -> None:

@@ -50,12 +50,7 @@ def numeric_rows(X: Any, name: str, *, min_rows: int = 1) -> Reals:
 
     Those of float32 stay so, and memory-mapped ones on disk; all else becomes float64.
     """
-    other = _other_columns(X)
-    if other:
-        raise ValueError(
-            f"{name} has columns that are not numeric: {other}. The other rows are arrays of numbers; give "
-            "frames for all, or encode these columns first."
-        )
+    X = _array_of_numbers(X, name)
     rows: Reals = check_array(
         X, dtype=[np.float64, np.float32], order="C", allow_nd=True, ensure_min_samples=min_rows,
         input_name=name, estimator=name,
@@ -69,7 +64,49 @@ def numeric_rows(X: Any, name: str, *, min_rows: int = 1) -> Reals:
             f"{name} has shape {rows.shape}: its rows hold no numbers. Series (n, channels, length) need at "
             "least one channel and one sample."
         )
+    _check_digits(X, rows, name)
     return rows
+
+
+def _array_of_numbers(X: Any, name: str) -> Any:
+    """Refuse what is no number, or none for sure, and yet turns into one without a word."""
+    other = _other_columns(X)
+    if other:
+        raise ValueError(
+            f"{name} has columns that are not numeric: {other}. The other rows are arrays of numbers; give "
+            "frames for all, or encode these columns first."
+        )
+    if np.ma.is_masked(X):
+        raise ValueError(
+            f"{name} is an array with masked entries, which are missing values. Fill them in with "
+            f"{name}.filled(...), or give a frame with NaN in their place."
+        )
+    X = X if hasattr(X, "dtype") or hasattr(X, "dtypes") else np.asarray(X)
+    if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
+        raise TypeError(
+            f"{name} is an array of times ({X.dtype}). Give a frame, whose columns of times come back as "
+            f"times: pandas.DataFrame({name})."
+        )
+    return X
+
+
+def _check_digits(X: Any, rows: Reals, name: str) -> None:
+    """Refuse integers that a float does not hold: they would come back as others."""
+    if (
+        getattr(getattr(X, "dtype", None), "kind", "O") not in "iuO"
+        or max(rows.max(), -rows.min()) <= 2.0**53
+    ):
+        return
+    given = np.asarray(X)
+    with np.errstate(invalid="ignore"):
+        lost = (rows.astype(given.dtype) if given.dtype.kind in "iu" else rows) != given
+    if lost.any():
+        first = given[lost].flat[0]
+        raise ValueError(
+            f"{name} holds integers beyond 2**53, such as {first}, whose last digits an array of floats "
+            f"does not keep. Give a frame, whose columns of integers keep them: pandas.DataFrame({name}). Or "
+            "subtract what they have in common, and leave out numbers that only name a row."
+        )
 
 
 def _other_columns(X: Any) -> list[str]:
@@ -134,7 +171,7 @@ class InputForm:
         """Columns of plain numbers in the remembered dtypes: the source may have had others."""
         for column, dtype in zip(self.columns, self.dtype, strict=True):
             kinds = [each.kind for each in (frame[column].dtype, dtype) if isinstance(each, np.dtype)]
-            numbers = len(kinds) == 2 and set(kinds) <= set("iuf")
+            numbers = len(kinds) == 2 and kinds[0] in "iufb" and kinds[1] in "iuf"
             if numbers and frame[column].dtype != dtype and not frame[column].isna().any():
                 frame[column] = _as_dtype(frame[column].to_numpy(), dtype)
         return frame
@@ -145,6 +182,8 @@ def _as_dtype(values: Floats, dtype: Any) -> NDArray[Any]:
     if kind == "b":
         return values > 0.5
     if kind in "iu":
+        if values.dtype.kind == "b":
+            return values.astype(dtype)
         limits = np.iinfo(dtype)
         most = float(limits.max)
         most = most if int(most) <= limits.max else float(np.nextafter(most, 0.0))  # 2^63 would go round
