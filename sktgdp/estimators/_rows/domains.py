@@ -92,10 +92,8 @@ def _array_of_numbers(X: Any, name: str) -> Any:
 
 def _check_digits(X: Any, rows: Reals, name: str) -> None:
     """Refuse integers that a float does not hold: they would come back as others."""
-    if (
-        getattr(getattr(X, "dtype", None), "kind", "O") not in "iuO"
-        or max(rows.max(), -rows.min()) <= 2.0**53
-    ):
+    floats = getattr(getattr(X, "dtype", None), "kind", "O") not in "iuO"  # a frame may hold integers
+    if floats or max(rows.max(), -rows.min()) <= 2.0**53:
         return
     given = np.asarray(X)
     with np.errstate(invalid="ignore"):

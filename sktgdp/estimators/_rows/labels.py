@@ -69,8 +69,9 @@ class LabelPrior:
     @classmethod
     def of(cls, code_rows: Floats) -> LabelPrior:
         """Count the distinct rows of an encoded label matrix."""
-        rows, counts = np.unique(code_rows, axis=0, return_counts=True)
-        return cls(rows, counts / counts.sum())
+        keys = np.packbits(code_rows.astype(bool), axis=1)  # a bit per label sorts much faster than a float
+        _, first, counts = np.unique(keys, axis=0, return_index=True, return_counts=True)
+        return cls(code_rows[first], counts / counts.sum())
 
     def draw(self, n_samples: int, rng: np.random.Generator) -> Floats:
         """Draw label rows."""
@@ -134,12 +135,15 @@ class LabelCode:
             return rows
         if y.ndim != 1:
             raise ValueError(f"{name} has shape {y.shape}; the model was fitted with a vector of classes.")
-        unknown = [label for label in np.unique(y).tolist() if label not in set(self.classes.tolist())]
+        known = set(self.classes.tolist())
+        unknown = [label for label in np.unique(y).tolist() if label not in known]
         if unknown:
             raise ValueError(
                 f"{name} holds labels that the model has not seen: {unknown}. Known: {self.classes.tolist()}."
             )
-        return np.eye(self.n_labels, dtype=np.float32)[np.searchsorted(self.classes, y)]
+        rows = np.zeros((len(y), self.n_labels), np.float32)
+        rows[np.arange(len(y)), np.searchsorted(self.classes, y)] = 1.0
+        return rows
 
     def decode(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Turn encoded rows back into the user's labels, in their dtype."""
