@@ -16,7 +16,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 from sktgdp.estimators._rows.adoption import adopt
 from sktgdp.estimators._rows.domains import Domains, Units, check_domains, check_rows
 from sktgdp.estimators._rows.labels import check_labels
-from sktgdp.estimators._rows.units import fit_units, to_units
+from sktgdp.estimators._rows.units import fit_transformer, to_units
 from sktgdp.estimators._state.checkpoint import FitCheckpoint
 from sktgdp.estimators._training.devices import resolve_device, same_device
 from sktgdp.estimators.diffusion import DiffusionGenerator
@@ -65,8 +65,7 @@ def prepare_source(
         return frozen, domains, False
     model = unfitted_source(source_model, seed, **shared)
     # what is wrong with a column of the target is to be said before the source is trained
-    transformer = fit_units(model.transformer, source, "X_src")[0]
-    to_units(transformer, target, "X_tgt")
+    to_units(fit_transformer(model.transformer, source, "X_src"), target, "X_tgt")
     model.fit(domains.X_src, domains.y_src, checkpoint=checkpoint)
     return on_device(model, shared["device"]), domains, True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,22 @@ def test_masked_entries_are_not_numbers() -> None:
 def test_arrays_of_times_are_not_numbers(dtype: str) -> None:
     with pytest.raises(TypeError, match=r"X is an array of times .* Give a frame"):
         DiffusionGenerator(**TINY).fit(np.arange(40)[:, None].astype(dtype))
+
+
+def test_a_column_of_names_is_announced() -> None:
+    rows = np.random.default_rng(0).normal(size=(120, 1))
+    frame = pd.DataFrame(rows, columns=["v"]).assign(name=[f"person {i}" for i in range(120)], kind="a")
+    with pytest.warns(
+        UserWarning, match=r"Column 'name' of X holds 120 different values in 120 rows"
+    ) as caught:
+        DiffusionGenerator(**TINY).fit(frame)
+    assert [Path(each.filename).name for each in caught if "as names" in str(each.message)] == [
+        "test_foreign_parts.py"
+    ]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Column")
+        DiffusionGenerator(**TINY).fit(frame.assign(name=frame["name"].str.slice(0, 8)))
+        DiffusionGenerator(**TINY).fit(frame[:50])
 
 
 def test_booleans_beside_numbers() -> None:

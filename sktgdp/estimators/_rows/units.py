@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,15 +19,25 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import gen_batches
 
+from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._rows.domains import Floats, Reals, Units
 from sktgdp.preprocessing import MixedTypeEncoder, RowStandardizer
 from sktgdp.preprocessing._mixed import is_frame
 
-__all__ = ["COMMON_CATEGORIES", "fit_units", "is_mapped", "to_exact_units", "to_units", "units_in_parts"]
+__all__ = [
+    "COMMON_CATEGORIES",
+    "fit_transformer",
+    "fit_units",
+    "is_mapped",
+    "to_exact_units",
+    "to_units",
+    "units_in_parts",
+]
 
 ROW_BY_ROW = (MixedTypeEncoder, RowStandardizer)
 PART = 2**20  # numbers
 ON_DISK = 2**30  # bytes
+FEW_CATEGORIES = 50  # so many are no identifiers yet, however few the rows
 COMMON_CATEGORIES = (
     " Leave these rows out, or give the column of both frames one CategoricalDtype with the categories of "
     "both."
@@ -34,6 +45,13 @@ COMMON_CATEGORIES = (
 
 
 def fit_units(transformer: Any, rows: Any, name: str) -> tuple[Any, Units]:
+    """Fit a transformer on checked rows, as `fit_transformer` does; it, and the rows in its units."""
+    fitted = fit_transformer(transformer, rows, name)
+    _warn_of_identifiers(fitted, rows, name)
+    return fitted, to_units(fitted, rows, name)
+
+
+def fit_transformer(transformer: Any, rows: Any, name: str) -> Any:
     """Fit a transformer on checked rows.
 
     Parameters
@@ -46,7 +64,7 @@ def fit_units(transformer: Any, rows: Any, name: str) -> tuple[Any, Units]:
 
     Returns
     -------
-    transformer, z
+    transformer
     """
     if isinstance(transformer, str):
         fitted = MixedTypeEncoder(numeric="auto") if is_frame(rows) else RowStandardizer()
@@ -54,7 +72,23 @@ def fit_units(transformer: Any, rows: Any, name: str) -> tuple[Any, Units]:
         fitted = clone(transformer)
     with _naming(name):
         fitted.fit(_for(fitted, rows))
-    return fitted, to_units(fitted, rows, name)
+    return fitted
+
+
+def _warn_of_identifiers(transformer: Any, rows: Any, name: str) -> None:
+    """Warn of columns whose categories tell rows apart: they are learned by heart, and kept in the model."""
+    if not isinstance(transformer, MixedTypeEncoder) or not is_frame(rows):
+        return
+    for column in transformer.categories_:
+        n_seen = rows[column].nunique()
+        if n_seen > max(FEW_CATEGORIES, len(rows) // 2):
+            warnings.warn(
+                f"Column {column!r} of {name} holds {n_seen:,} different values in {len(rows):,} rows, as "
+                "names and identifiers do. Each is a category that the model keeps and draws again: leave "
+                "the column out, or group its values.",
+                UserWarning,
+                stacklevel=level_of_user(),
+            )
 
 
 def to_units(transformer: Any, rows: Any, name: str) -> Units:
