@@ -56,11 +56,12 @@ def prepare_source(
     Returns
     -------
     model, domains, trained
-        ``trained`` tells whether the model was fitted here.
+        Domains with checked labels; ``trained`` tells whether the model was fitted here.
     """
     frozen = frozen_model(source_model, shared["device"])
     domains = _with_source_rows(frozen, domains, seed)
-    source, _, target, _ = check_domains(domains)
+    source, y_source, target, y_target = check_domains(domains)
+    domains = domains._replace(y_src=y_source, y_tgt=y_target)
     if frozen is not None:
         return frozen, domains, False
     model = unfitted_source(source_model, seed, **shared)

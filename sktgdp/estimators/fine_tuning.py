@@ -13,7 +13,7 @@ from torch import nn
 
 from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._defaults import ByRank
-from sktgdp.estimators._rows.domains import CHECKPOINT, FOUR_ARRAYS, Domains, check_domains, split_domains
+from sktgdp.estimators._rows.domains import CHECKPOINT, FOUR_ARRAYS, Domains, split_domains
 from sktgdp.estimators._source import SHARED_WITH_SOURCE, adopt_source, prepare_source, source_alone
 from sktgdp.estimators._state.checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
 from sktgdp.estimators._state.memory import FitMemory
@@ -141,9 +141,8 @@ compile, precision, random_state, verbose, callbacks, max_memorization
             source, domains, _ = prepare_source(
                 source_model, domains, seed=seed, checkpoint=of_source, **shared
             )
-        labels = check_domains(domains)[3]
         validate_data(self, domains.X_tgt, skip_check_array=True)
-        z, codes = adopt_source(self, source, domains.X_tgt, labels)
+        z, codes = adopt_source(self, source, domains.X_tgt, domains.y_tgt)
         module, module_params = source._module(z.shape[1:])
         self._train(
             z, codes, seed + 1, module=module, module_params=module_params, phase="fine-tuning",

@@ -26,7 +26,6 @@ from sktgdp.estimators._rows.domains import (
     FOUR_ARRAYS,
     Domains,
     Floats,
-    check_domains,
     rows_as_fitted,
     split_domains,
 )
@@ -285,13 +284,12 @@ max_memorization
             )  # fmt: skip
         if trained:
             self.history_ += source.history_
-        _, y_source, _, y_target = check_domains(domains)
         validate_data(self, domains.X_tgt, skip_check_array=True)
-        z_target, codes = adopt_source(self, source, domains.X_tgt, y_target)
+        z_target, codes = adopt_source(self, source, domains.X_tgt, domains.y_tgt)
         self.target_prior_ = None if codes is None else codes.mean(axis=0)
         rows = rows_as_fitted(domains.X_src, source.form_, "X_src")
         z_source = to_units(source.transformer_, rows, "X_src")
-        source_codes = None if y_source is None else source.labels_.encode(y_source, "y_src")
+        source_codes = None if domains.y_src is None else source.labels_.encode(domains.y_src, "y_src")
         data = TwoDomains(z_source, source_codes, z_target, codes)
         if self.balance_source and self.labels_.kind == "class":
             return balance_source_rows(data, seed)
