@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
+from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._rows.adoption import adopt
 from sktgdp.estimators._rows.domains import Domains, Units, check_domains, check_rows
 from sktgdp.estimators._rows.labels import check_labels
@@ -64,11 +65,23 @@ def prepare_source(
     domains = domains._replace(y_src=y_source, y_tgt=y_target)
     if frozen is not None:
         return frozen, domains, False
+    _warn_if_swapped(len(source), len(target))
     model = unfitted_source(source_model, seed, **shared)
     # what is wrong with a column of the target is to be said before the source is trained
     to_units(fit_transformer(model.transformer, source, "X_src"), target, "X_tgt")
     model.fit(domains.X_src, domains.y_src, checkpoint=checkpoint)
     return on_device(model, shared["device"]), domains, True
+
+
+def _warn_if_swapped(n_source: int, n_target: int) -> None:
+    if n_target > n_source:
+        warnings.warn(
+            f"X_tgt has {n_target:,} rows, and X_src {n_source:,}: the source is to be the domain with many "
+            "rows, the target the one with few, whose rows are drawn. Are they swapped? If not, a "
+            "DiffusionGenerator fitted on the target alone may do as well.",
+            UserWarning,
+            stacklevel=level_of_user(),
+        )
 
 
 def _with_source_rows(frozen: DiffusionGenerator | None, domains: Domains, seed: int) -> Domains:

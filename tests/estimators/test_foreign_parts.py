@@ -107,6 +107,15 @@ def test_a_column_of_names_is_announced() -> None:
         DiffusionGenerator(**TINY).fit(frame[:50])
 
 
+def test_swapped_domains_are_announced() -> None:
+    rows = np.random.default_rng(0).normal(size=(90, 2))
+    with pytest.warns(UserWarning, match="X_tgt has 60 rows, and X_src 30: .* Are they swapped"):
+        tiny_tgdp().fit(rows[:30], None, rows[30:])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="X_tgt has")
+        tiny_tgdp().fit(rows[:60], None, rows[60:])
+
+
 def test_booleans_beside_numbers() -> None:
     rng = np.random.default_rng(0)
     source = pd.DataFrame({"a": rng.random(60) > 0.5, "b": X[:, 0]})
