@@ -30,7 +30,8 @@ Every network is trained by the package and by a bare PyTorch loop: the same net
 size, AdamW (fused) and weight decay, on 5,000 rows of 10 features (series: 200 of 2 channels by 128
 samples). The package does what a fit does: fresh rows by permutations, stratified times, a rate per step,
 clipping, a moving average, a check that the gradient is finite, the history. A *step* of either side
-includes drawing rows, times and noise, and its share of what happens before the first one.
+includes drawing rows, times and noise (for the domain classifier, rows alone), and its share of what
+happens before the first one.
 
 - **bare**: rows and times drawn uniformly, AdamW, clipping by `clip_grad_norm_`, a moving average by one
   fused call; no schedule, no history, no checks.
@@ -41,6 +42,7 @@ rounds of the processor time, with quartiles, a ratio the median of the ratios w
 
 CPU = torch.device("cpu")
 PROCESS = VPProcess()
+UNUSED = torch.empty(0)
 N_ROWS, N_FEATURES = 5000, 10
 SERIES = (200, 2, 128)
 
@@ -59,6 +61,8 @@ class Case:
         Pools, each with a log ratio.
     sizes : tuple of int
         Rows per batch of each pool, as multiples of the batch size.
+    process : VPProcess or None
+        None leaves the rows clean.
     """
 
     module: Callable[..., nn.Module]
@@ -68,6 +72,7 @@ class Case:
     sizes: tuple[int, ...] = (1,)
     rows: tuple[int, ...] = (N_ROWS, N_FEATURES)
     weights: Mapping[str, float] = field(default_factory=dict)
+    process: VPProcess | None = PROCESS
 
     def pools(self, batch_size: int) -> dict[str, Pool]:
         """Fresh rows of every domain."""
@@ -98,7 +103,7 @@ def cases() -> dict[str, Case]:
     series = {"event_shape": SERIES[1:], "n_labels": 0, "process": PROCESS, "hidden_sizes": (8, 16)}
     return {
         "source diffusion": Case(ScoreMLP, table_params, Denoising()),
-        "domain classifier": Case(DomainMLP, domain, CleanDomain(), both, (1, 1)),
+        "domain classifier": Case(DomainMLP, domain, CleanDomain(), both, (1, 1), process=None),
         "time classifier": Case(GuidanceMLP, small, NoisedDomain(), both, (1, 1)),
         "guidance, no regularisers": Case(GuidanceMLP, small, plain, both, twice),
         "guidance, both regularisers": Case(
@@ -120,7 +125,7 @@ class LongFit(TrainingSettings):
 def packaged(case: Case, batch_size: int, n_steps: int) -> None:
     """Train as a fit does."""
     problem = TrainingProblem(
-        case.objective, case.pools(batch_size), PROCESS, "benchmark", term_weights=case.weights
+        case.objective, case.pools(batch_size), case.process, "benchmark", term_weights=case.weights
     )
     train_network(case.module, case.params, problem, LongFit(n_steps), seed=0, device=CPU)
 
@@ -133,7 +138,7 @@ def bare(case: Case, batch_size: int, n_steps: int, *, strict: bool) -> None:
     optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=1e-4, fused=has_fused_optimizer(CPU))
     average = [p.detach().clone() for p in parameters]
     for _ in range(n_steps):
-        batch = Batch({name: bare_rows(pool) for name, pool in pools.items()})
+        batch = Batch({name: bare_rows(pool, case.process) for name, pool in pools.items()})
         optimizer.zero_grad()
         terms = case.objective(module, batch)
         loss: Tensor = sum(case.weights.get(name, 1.0) * term for name, term in terms.items())  # type: ignore[assignment]
@@ -145,13 +150,15 @@ def bare(case: Case, batch_size: int, n_steps: int, *, strict: bool) -> None:
             torch._foreach_lerp_(average, [p.detach() for p in parameters], 0.005)
 
 
-def bare_rows(pool: Pool) -> NoisedRows:
+def bare_rows(pool: Pool, process: VPProcess | None) -> NoisedRows:
     """A batch drawn uniformly."""
     index = torch.randint(len(pool), (pool.batch_size,))
-    x0, t = pool.x0[index], PROCESS.t_min + (1.0 - PROCESS.t_min) * torch.rand(pool.batch_size)
+    x0, log_ratio = pool.x0[index], None if pool.log_ratio is None else pool.log_ratio[index]
+    if process is None:
+        return NoisedRows(x0, None, UNUSED, UNUSED, x0, log_ratio)
+    t = process.t_min + (1.0 - process.t_min) * torch.rand(pool.batch_size)
     eps = torch.randn(x0.shape)
-    log_ratio = None if pool.log_ratio is None else pool.log_ratio[index]
-    return NoisedRows(x0, None, t, eps, PROCESS.perturb(x0, t, eps), log_ratio)
+    return NoisedRows(x0, None, t, eps, process.perturb(x0, t, eps), log_ratio)
 
 
 def one_step_fit() -> DiffusionGenerator:

@@ -45,7 +45,6 @@ from sktgdp.estimators._training.objectives import CleanDomain
 from sktgdp.estimators._training.settings import TrainingSettings
 from sktgdp.estimators._training.trainer import TrainingProblem, train_network
 from sktgdp.estimators.series_classifier import SeriesClassifier
-from sktgdp.process import VPProcess
 
 __all__ = ["DomainClassifier", "effective_sample_size", "folds"]
 
@@ -295,7 +294,7 @@ class DomainClassifier(Persistent, BaseEstimator):
                 for name, rows, part in zip(("source", "target"), domains, parts, strict=True)
             }
 
-        problem = TrainingProblem(CleanDomain(), pools(train), VPProcess(), "domain", valid_pools=pools(held))
+        problem = TrainingProblem(CleanDomain(), pools(train), None, "domain", valid_pools=pools(held))
         settings = TrainingSettings(self.max_steps, self.lr, self.weight_decay)
         module_params = {
             "event_shape": event_shape,

@@ -103,6 +103,16 @@ def test_noised_rows(torch_rng: torch.Generator) -> None:
     assert not torch.equal(rows.eps[0], rows.eps[1])
 
 
+def test_clean_rows(torch_rng: torch.Generator) -> None:
+    pools = {"source": replace(pool(9), log_ratio=torch.arange(9.0), batch_size=4)}
+    for batch, _ in PoolBatches(pools, None, 3, torch_rng):
+        rows = batch["source"]
+        assert torch.equal(rows.x_t, rows.x0)
+        assert torch.equal(rows.x0, pools["source"].x0[rows.log_ratio.long()])
+        assert rows.t.tolist() == [0.0] * 4
+        assert torch.equal(rows.eps, torch.zeros_like(rows.x0))
+
+
 def test_validation_batches_are_fixed(torch_rng: torch.Generator) -> None:
     def draws(batches: PoolBatches) -> list[Tensor]:
         return [batch["rows"].x_t for _ in range(2) for batch, _ in batches]

@@ -113,6 +113,17 @@ class Pool:
         """Endless index batches, by one permutation of the rows after another."""
         return IndexBatches(len(self), self.batch_size, generator)
 
+    def clean(self, index: Tensor, device: torch.device) -> NoisedRows:
+        """The indexed rows as they are, at time 0 with no noise."""
+        pick = index.to(self.x0.device)
+        pick = pick if self.subset is None else self.subset[pick]
+        x0, y, log_ratio = (
+            None if rows is None else rows[pick].to(device) for rows in (self.x0, self.y, self.log_ratio)
+        )
+        assert x0 is not None
+        nothing = x0.new_zeros(())  # one number in memory
+        return NoisedRows(x0, y, nothing.expand(len(x0)), nothing.expand(x0.shape), x0, log_ratio)
+
     def noised(
         self, index: Tensor, process: VPProcess, generator: torch.Generator, n_batches: int = 1
     ) -> NoisedRows:
@@ -122,17 +133,13 @@ class Pool:
         order of the rows is left to the index, which is to be random.
         """
         device, size = generator.device, len(index) // n_batches
-        pick = index.to(self.x0.device)
-        pick = pick if self.subset is None else self.subset[pick]
-        x0, y, log_ratio = (
-            None if rows is None else rows[pick].to(device) for rows in (self.x0, self.y, self.log_ratio)
-        )
-        assert x0 is not None
+        rows = self.clean(index, device)
+        x0 = rows.x0
         chance = torch.rand((n_batches, size), generator=generator, dtype=x0.dtype, device=device)
         spread = chance.add_(torch.arange(size, dtype=x0.dtype, device=device)).flatten()
         t = spread.mul_((1.0 - process.t_min) / size).add_(process.t_min)
         eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=device)
-        return NoisedRows(x0, y, t, eps, process.perturb(x0, t, eps), log_ratio)
+        return rows._replace(t=t, eps=eps, x_t=process.perturb(x0, t, eps))
 
 
 class PoolBatches(torch.utils.data.Dataset[tuple[Batch, Tensor]]):
@@ -141,7 +148,8 @@ class PoolBatches(torch.utils.data.Dataset[tuple[Batch, Tensor]]):
     Parameters
     ----------
     pools : mapping of str to Pool
-    process : VPProcess
+    process : VPProcess or None
+        None leaves the rows clean.
     n_steps : int
         Batches per epoch.
     generator : torch.Generator
@@ -152,7 +160,7 @@ class PoolBatches(torch.utils.data.Dataset[tuple[Batch, Tensor]]):
     def __init__(
         self,
         pools: Mapping[str, Pool],
-        process: VPProcess,
+        process: VPProcess | None,
         n_steps: int,
         generator: torch.Generator,
         fixed: bool = False,
@@ -170,7 +178,10 @@ class PoolBatches(torch.utils.data.Dataset[tuple[Batch, Tensor]]):
             parts = []
             for name, pool in self.pools.items():
                 index = self.streams[name].take(n_batches * pool.batch_size)
-                rows = pool.noised(index, self.process, self.generator, n_batches)
+                if self.process is None:
+                    rows = pool.clean(index, self.generator.device)
+                else:
+                    rows = pool.noised(index, self.process, self.generator, n_batches)
                 parts.append(rows.split(pool.batch_size))
             for rows_of_domains in zip(*parts, strict=True):
                 yield Batch(dict(zip(self.pools, rows_of_domains, strict=True)))

@@ -87,7 +87,8 @@ class TrainingProblem:
     objective : callable (module, batch) -> dict of scalars
     pools, valid_pools : mapping of str to Pool
         Training rows and, if any, held-out rows that choose the best weights.
-    process : VPProcess
+    process : VPProcess or None
+        None trains on clean rows.
     term_weights : mapping of str to float
         Weight of each term of the loss, 1 where missing.
     phase : str
@@ -96,7 +97,7 @@ class TrainingProblem:
 
     objective: Objective
     pools: Mapping[str, Pool]
-    process: VPProcess
+    process: VPProcess | None
     phase: str
     valid_pools: Mapping[str, Pool] | None = None
     term_weights: Mapping[str, float] = field(default_factory=dict)
@@ -106,12 +107,12 @@ class TrainingProblem:
         objective = [self.objective, self.process, self.term_weights]
         return {"rows": self.pools, "held-out rows": self.valid_pools, "objective": objective}
 
-    def some_rows(self, seed: int, device: torch.device) -> NoisedRows:
+    def some_rows(self, process: VPProcess, seed: int, device: torch.device) -> NoisedRows:
         """Noised training rows, a few hundred at most."""
         (pool,) = self.pools.values()
         generator = torch.Generator(device).manual_seed(seed)
         index = torch.randperm(len(pool), generator=generator, device=device)[:N_JUDGED]
-        return pool.noised(index, self.process, generator)
+        return pool.noised(index, process, generator)
 
     def datasets(
         self, n_steps: int, seed: int, device: torch.device, processes: Processes = ALONE
@@ -276,8 +277,8 @@ class _Training:
         problem = self.problem
         if self.settings.max_steps < ENOUGH_STEPS or not isinstance(problem, TrainingProblem):
             return
-        if isinstance(problem.objective, Denoising):
-            rows = problem.some_rows(self.seed, self.device)
+        if isinstance(problem.objective, Denoising) and problem.process is not None:
+            rows = problem.some_rows(problem.process, self.seed, self.device)
             warn_if_idle(module, rows, problem.process, problem.phase)
 
     def _finished(self, module: nn.Module) -> nn.Module:
