@@ -37,14 +37,15 @@ def room(rooms: frozenset[str] | set[str], packages: str, guarded: str = "") -> 
 LAYER_2 = {"losses", "guidance", "solvers", "oracles", "likelihood", "nets"}
 MATHEMATICS = {"process"} | LAYER_2
 LAYER_3 = {"metrics", "preprocessing", "datasets", "_storage"}
-BELOW_TOP = MATHEMATICS | LAYER_3 | {"_extras", "estimators", "exceptions"}
+BELOW_TOP = MATHEMATICS | LAYER_3 | {"_arrays", "_extras", "estimators", "exceptions"}
 ROOMS = {
+    "_arrays": room(set(), "numpy"),
     "_extras": room(set(), ""),
     "exceptions": room(set(), ""),
     "process": room(set(), "torch"),
     **{name: room({"process"}, "torch") for name in LAYER_2},
-    "metrics": room(set(), "numpy scipy sklearn joblib"),
-    "preprocessing": room(set(), "numpy scipy sklearn", "pandas"),
+    "metrics": room({"_arrays"}, "numpy scipy sklearn joblib"),
+    "preprocessing": room({"_arrays"}, "numpy scipy sklearn", "pandas"),
     "_storage": room({"exceptions"}, "numpy torch safetensors", "pandas"),
     "datasets": room(MATHEMATICS | {"_extras"}, "numpy scipy sklearn torch tqdm", "pandas wfdb"),
     "estimators": room(
@@ -54,7 +55,7 @@ ROOMS = {
     ),
     "model_selection": room(BELOW_TOP, "numpy scipy sklearn", "pandas"),
     "plotting": room(BELOW_TOP, "numpy scipy sklearn", "matplotlib pandas"),
-    "report": room(LAYER_3 | {"plotting"}, "numpy scipy sklearn", "matplotlib"),
+    "report": room(LAYER_3 | {"_arrays", "plotting"}, "numpy scipy sklearn", "matplotlib"),
     "cli": room(BELOW_TOP | {"report"}, "numpy pandas pyarrow tqdm typer"),
     "__main__": room({"cli"}, ""),
     "__init__": room(BELOW_TOP | {"model_selection", "plotting", "report"}, ""),

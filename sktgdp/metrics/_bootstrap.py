@@ -17,10 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.multiclass import type_of_target
 
-from sktgdp.metrics._checks import check_count, check_fraction
+from sktgdp._arrays import refuse_hidden
+from sktgdp.metrics._checks import check_count, check_fraction, is_number
 
 __all__ = ["BootstrapInterval", "bootstrap_interval"]
 
+LARGE = 1e6
 DRAWS_PER_RESAMPLE = 100  # how many draws an accepted resample may cost on average
 
 
@@ -46,6 +48,8 @@ class BootstrapInterval(NamedTuple):
 
     def __str__(self) -> str:
         """Point to three decimals and half width in units of the last, rounded (the benchmark cuts it)."""
+        if not abs(self.point) + self.half_width < LARGE:  # no score, and many digits that mean nothing
+            return f"{self.point:.4g} ± {self.half_width:.2g}"
         return f"{self.point:.3f}({round(1000 * self.half_width):02d})"
 
 
@@ -114,10 +118,37 @@ def bootstrap_interval(
         raise TypeError(f"metric must be a callable (Y_true, Y_pred) -> float, got {metric!r}.")
     check_count(n_resamples, "n_resamples", minimum=2)
     tail = 0.5 * (1.0 - check_fraction(confidence_level, "confidence_level"))
-    truth, predicted = np.asarray(Y_true), np.asarray(Y_pred)
+    truth, predicted = _rows(Y_true, "Y_true"), _rows(Y_pred, "Y_pred")
     check_consistent_length(truth, predicted)
     rows = [np.arange(len(truth)), *_resamples(truth, n_resamples, check_random_state(random_state))]
-    point, *scores = (float(metric(truth[some], predicted[some])) for some in rows)
-    if not np.isfinite([point, *scores]).all():
+    point, *scores = (_score(metric(truth[some], predicted[some])) for some in rows)
+    return _interval(point, scores, tail)
+
+
+def _rows(values: ArrayLike, name: str) -> NDArray[Any]:
+    """Values of at least one row."""
+    refuse_hidden(values, name)
+    rows = np.asarray(values)
+    if rows.ndim == 0 or len(rows) == 0:
+        raise ValueError(f"{name} has no rows: there is nothing to draw from.")
+    return rows
+
+
+def _interval(point: float, scores: list[float], tail: float) -> BootstrapInterval:
+    """The interval that leaves so much of the scores at either end."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        interval = BootstrapInterval(point, *np.quantile(scores, [tail, 1.0 - tail]).tolist())
+    if not np.isfinite([*interval, interval.half_width]).all():
+        raise ValueError("The scores are too large for an interval. Give a metric in another unit.")
+    return interval
+
+
+def _score(value: Any) -> float:
+    """What a metric returned, if it is one finite number."""
+    if np.ndim(value) == 0 and isinstance(value, np.ndarray):
+        value = value.item()
+    if isinstance(value, (float, np.floating)) and not np.isfinite(value):
         raise ValueError("metric must be finite on every resample, but it returned NaN or infinity.")
-    return BootstrapInterval(point, *np.quantile(scores, [tail, 1.0 - tail]).tolist())
+    if not is_number(value):
+        raise TypeError(f"metric must return one number for (Y_true, Y_pred), but it returned {value!r}.")
+    return float(value)

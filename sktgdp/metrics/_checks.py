@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
+from sktgdp._arrays import refuse_times
+
 __all__ = [
     "Floats",
     "check_count",
@@ -26,6 +28,7 @@ Floats = NDArray[np.float64]
 
 def to_floats(values: Any, name: str) -> Floats:
     """Array of float64 of any rank, or an error that names the argument; NaN passes."""
+    refuse_times(values, name)
     try:
         return check_array(
             values,
@@ -134,11 +137,12 @@ def check_count(value: Any, name: str, *, minimum: int = 1) -> int:
 
 def is_number(value: Any) -> bool:
     """Whether ``value`` is a finite real number, and not a bool."""
-    return (
-        isinstance(value, (int, float, np.integer, np.floating))
-        and not isinstance(value, bool)
-        and isfinite(value)
-    )
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:  # an integer beyond the floats
+        return False
 
 
 def check_fraction(value: Any, name: str) -> float:

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 from sklearn.exceptions import UndefinedMetricWarning
 
+from sktgdp._arrays import common_exponent, refuse_hidden
 from sktgdp.metrics._checks import Floats, check_count, check_finite, column_names, is_number, to_floats
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 Flags = NDArray[np.bool_]
+
+MOST_BETA = 1e100
 
 
 def _columns(values: ArrayLike, name: str) -> Floats:
@@ -73,10 +76,16 @@ def _same_shape(first: NDArray[Any], second: NDArray[Any], names: tuple[str, str
 
 
 def _check_beta(beta: Any) -> float:
-    """A positive finite number."""
-    if not is_number(beta) or beta <= 0:
-        raise ValueError(f"beta must be a positive number, got {beta!r}.")
+    """A positive number whose square is finite."""
+    if not is_number(beta) or not 0 < beta <= MOST_BETA:
+        raise ValueError(f"beta must be a positive number, at most {MOST_BETA:g}, got {beta!r}.")
     return float(beta)
+
+
+def _check_zero_division(value: Any) -> None:
+    """A score, or nan."""
+    if not (is_number(value) and 0 <= value <= 1) and not (isinstance(value, float) and np.isnan(value)):
+        raise ValueError(f"zero_division must be a score in [0, 1], or nan, got {value!r}.")
 
 
 def _f_weights(beta: Any) -> tuple[float, float, float]:
@@ -92,6 +101,7 @@ def _g_weights(beta: Any) -> tuple[float, float, float]:
 
 def _one_versus_rest(Y_true: ArrayLike, n_classes: int) -> tuple[Flags, list[str]]:
     """Indicator of the classes and their names, from an indicator matrix or a vector of class labels."""
+    refuse_hidden(Y_true, "Y_true")
     labels = np.asarray(Y_true)
     if labels.ndim != 1 or n_classes == 1:
         return _indicator(Y_true, "Y_true"), column_names(Y_true, n_classes)
@@ -157,6 +167,7 @@ def _challenge_score(
     Y_true: ArrayLike, Y_pred: ArrayLike, weights: tuple[float, float, float], zero_division: float
 ) -> float:
     """Mean over classes of a TP / (a TP + b FP + c FN), with the weights (a, b, c)."""
+    _check_zero_division(zero_division)
     truth, predicted = _indicator(Y_true, "Y_true"), _indicator(Y_pred, "Y_pred")
     _same_shape(truth, predicted, ("Y_true", "Y_pred"))
     row_weight = 1.0 / np.maximum(truth @ np.ones(truth.shape[1]), 1.0)
@@ -292,10 +303,15 @@ def _row_weights(sample_weight: ArrayLike | None, n_samples: int) -> Floats:
     """Row weights of shape (n_samples,), not negative."""
     if sample_weight is None:
         return np.ones(n_samples)
-    weights = _columns(sample_weight, "sample_weight")[:, 0]
-    if weights.shape != (n_samples,) or weights.min() < 0:
-        raise ValueError(f"sample_weight must hold {n_samples} weights that are not negative.")
-    return weights
+    weights = to_floats(sample_weight, "sample_weight")
+    if weights.shape not in ((n_samples,), (n_samples, 1)):
+        raise ValueError(f"sample_weight must hold {n_samples} weights, got shape {weights.shape}.")
+    if not np.isfinite(weights).all() or weights.min() < 0 or weights.max() == 0:
+        raise ValueError(
+            f"sample_weight must hold {n_samples} weights that are finite, not negative and not all 0; got "
+            f"{weights.min():g} to {weights.max():g}."
+        )
+    return np.ldexp(weights.ravel(), -common_exponent(weights))
 
 
 def _grid_bins(scores: Floats, grid: Floats) -> NDArray[np.intp]:
@@ -336,7 +352,7 @@ def apply_thresholds(Y_score: ArrayLike, thresholds: ArrayLike) -> NDArray[np.in
         A row that passes no threshold gets its highest class (the first of equal ones).
     """
     scores = _columns(Y_score, "Y_score")
-    limits = to_floats(np.atleast_1d(np.asarray(thresholds)), "thresholds")
+    limits = np.atleast_1d(to_floats(thresholds, "thresholds"))
     if limits.shape not in ((1,), (scores.shape[1],)) or np.isnan(limits).any():
         raise ValueError(
             f"thresholds must be one number or {scores.shape[1]} numbers, one per class, without NaN, "

@@ -9,7 +9,6 @@ decision (duplicates, the ties of discrete data, tight clusters) is decided agai
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -18,11 +17,10 @@ from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 
 from sktgdp.metrics._checks import Floats
+from sktgdp.metrics._scale import Metric
 from sktgdp.metrics._workers import map_blocks, n_workers
 
-__all__ = ["Metric", "closed_radii", "count_balls", "nearest_distances", "sum_of_distances"]
-
-Metric = str | Callable[..., float]
+__all__ = ["closed_radii", "count_balls", "nearest_distances", "sum_of_distances"]
 
 BLOCK_BYTES = 2**25
 SEARCHED_AT_ONCE = 256  # rows that scikit-learn multiplies together; workers get whole multiples
@@ -102,7 +100,16 @@ def nearest_distances(
         blocks = [slice(start, start + step) for start in range(0, len(X), step)]
         return np.concatenate(map_blocks(search, X, blocks, reference, k + own))[:, own:]
     index = NearestNeighbors(n_neighbors=k, metric=metric).fit(reference)
-    distances: Floats = index.kneighbors(None if exclude_self else X)[0]
+    return _finite(index.kneighbors(None if exclude_self else X)[0], metric)
+
+
+def _finite(distances: Floats, metric: Metric) -> Floats:
+    """The distances; NaN and infinity are errors, as no row is near or far by such a number."""
+    if not np.isfinite(distances).all():
+        raise ValueError(
+            f"metric={metric!r} gave NaN or infinity between some rows. Drop rows for which it is not "
+            "defined, give the samples in another unit, or choose another metric."
+        )
     return distances
 
 
@@ -122,7 +129,8 @@ def count_balls(X: Floats, centres: Floats, radii: Floats, metric: Metric) -> ND
 
 
 def _count_any(X: Floats, centres: Floats, radii: Floats, *, metric: Metric) -> NDArray[np.int64]:
-    return np.count_nonzero(pairwise_distances(X, centres, metric=metric) <= radii, axis=1)
+    distances = _finite(pairwise_distances(X, centres, metric=metric), metric)
+    return np.count_nonzero(distances <= radii, axis=1)
 
 
 def _count_euclidean(X: Floats, centres: Floats, radii: Floats) -> NDArray[np.int64]:

@@ -27,6 +27,7 @@ from scipy.linalg import LinAlgError, eigh, svdvals
 from sklearn.utils import check_random_state
 
 from sktgdp.metrics._checks import Floats, check_count, check_pair, check_rows
+from sktgdp.metrics._scale import about_centre, in_units
 
 __all__ = ["fid_infinity_score", "fid_score", "frechet_distance"]
 
@@ -78,11 +79,14 @@ def _frechet(F_real: Floats, F_syn: Floats) -> float:
     """Fréchet distance of checked features."""
     A1, A2 = _centred_root(F_real), _centred_root(F_syn)
     shift = F_real.mean(axis=0) - F_syn.mean(axis=0)
-    with np.errstate(over="ignore"):
-        total = float(shift @ shift + np.vdot(A1, A1) + np.vdot(A2, A2))
-    if not np.isfinite(total):
-        raise ValueError("The Fréchet distance overflows on such large features. Standardise them first.")
+    total = float(shift @ shift + np.vdot(A1, A1) + np.vdot(A2, A2))
     return max(total - 2.0 * _root_trace(A1, A2), 0.0)
+
+
+def _in_squared_units(distance: Callable[[Floats, Floats], float], F_real: Floats, F_syn: Floats) -> float:
+    """A distance in the squared unit of the features, computed in one in which squares are safe."""
+    F_real, F_syn, exponent = about_centre(F_real, F_syn)
+    return float(in_units(distance(F_real, F_syn), 2 * exponent, "Fréchet distance"))
 
 
 def frechet_distance(F_real: ArrayLike, F_syn: ArrayLike) -> float:
@@ -122,7 +126,7 @@ def frechet_distance(F_real: ArrayLike, F_syn: ArrayLike) -> float:
     pair = check_pair(
         F_real, F_syn, names=("F_real", "F_syn"), min_rows=(2, 2), reason="a covariance of the features"
     )
-    return _frechet(*pair)
+    return _in_squared_units(_frechet, *pair)
 
 
 def _extract(X: Any, name: str, feature_extractor: Any) -> Any:
@@ -186,7 +190,7 @@ def fid_score(
     ----------
     Heusel et al., "GANs trained by a two time-scale update rule", 2017.
     """
-    return _frechet(*_features(X_real, X_syn, feature_extractor))
+    return _in_squared_units(_frechet, *_features(X_real, X_syn, feature_extractor))
 
 
 def fid_infinity_score(
@@ -226,7 +230,8 @@ def fid_infinity_score(
     """
     n_points = check_count(n_points, "n_points", minimum=2)
     F_real, F_syn = _features(X_real, X_syn, feature_extractor, min_rows=4)
-    return _at_infinity(F_real, F_syn, n_points, check_random_state(random_state))
+    rng = check_random_state(random_state)
+    return _in_squared_units(lambda real, syn: _at_infinity(real, syn, n_points, rng), F_real, F_syn)
 
 
 def _at_infinity(F_real: Floats, F_syn: Floats, n_points: int, rng: np.random.RandomState) -> float:

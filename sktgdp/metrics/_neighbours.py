@@ -25,19 +25,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sktgdp.metrics._checks import Floats, check_count, check_pair
-from sktgdp.metrics._distances import Metric, closed_radii, count_balls, nearest_distances
+from sktgdp.metrics._distances import closed_radii, count_balls, nearest_distances
+from sktgdp.metrics._scale import Metric, for_distances
 
 __all__ = ["coverage_score", "density_score", "precision_score_knn", "recall_score_knn"]
 
 
 def _check(
-    X_real: ArrayLike, X_syn: ArrayLike, n_neighbors: int, *, balls: str = "X_real"
+    X_real: ArrayLike, X_syn: ArrayLike, n_neighbors: int, metric: Metric, *, balls: str = "X_real"
 ) -> tuple[Floats, Floats, int]:
     """Flattened samples, with enough rows in the one whose balls are taken, and the number of neighbours."""
     k = check_count(n_neighbors, "n_neighbors")
     min_rows = (k + 1, 1) if balls == "X_real" else (1, k + 1)
     reason = f"n_neighbors={k} (a row is not its own neighbour; lower n_neighbors or give more rows)"
-    return *check_pair(X_real, X_syn, min_rows=min_rows, reason=reason), k
+    real, syn, _ = for_distances(*check_pair(X_real, X_syn, min_rows=min_rows, reason=reason), metric)
+    return real, syn, k
 
 
 def _share_in_any_ball(X: Floats, centres: Floats, k: int, metric: Metric) -> float:
@@ -72,7 +74,7 @@ def coverage_score(
     ----------
     Naeem et al., "Reliable fidelity and diversity metrics for generative models", 2020.
     """
-    real, syn, k = _check(X_real, X_syn, n_neighbors)
+    real, syn, k = _check(X_real, X_syn, n_neighbors, metric)
     nearest = nearest_distances(real, syn, 1, metric)[:, 0]
     return float(np.mean(nearest <= closed_radii(real, k, metric)))
 
@@ -102,7 +104,7 @@ def density_score(
     ----------
     Naeem et al., "Reliable fidelity and diversity metrics for generative models", 2020.
     """
-    real, syn, k = _check(X_real, X_syn, n_neighbors)
+    real, syn, k = _check(X_real, X_syn, n_neighbors, metric)
     radii = closed_radii(real, k, metric)
     return float(count_balls(syn, real, radii, metric).sum() / (k * len(syn)))
 
@@ -132,7 +134,7 @@ def precision_score_knn(
     ----------
     Kynkäänniemi et al., "Improved precision and recall metric for assessing generative models", 2019.
     """
-    real, syn, k = _check(X_real, X_syn, n_neighbors)
+    real, syn, k = _check(X_real, X_syn, n_neighbors, metric)
     return _share_in_any_ball(syn, real, k, metric)
 
 
@@ -161,5 +163,5 @@ def recall_score_knn(
     ----------
     Kynkäänniemi et al., "Improved precision and recall metric for assessing generative models", 2019.
     """
-    real, syn, k = _check(X_real, X_syn, n_neighbors, balls="X_syn")
+    real, syn, k = _check(X_real, X_syn, n_neighbors, metric, balls="X_syn")
     return _share_in_any_ball(real, syn, k, metric)

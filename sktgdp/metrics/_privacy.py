@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sktgdp.metrics._checks import Floats, check_fraction, check_pair
-from sktgdp.metrics._distances import Metric, nearest_distances
+from sktgdp.metrics._distances import nearest_distances
+from sktgdp.metrics._scale import Metric, for_distances, in_units
 
 __all__ = ["distance_to_closest_record", "memorization_ratio"]
 
@@ -60,9 +61,11 @@ def distance_to_closest_record(
     Zhao et al., "CTAB-GAN: Effective table data synthesizing", 2021.
     """
     level = None if quantile is None else check_fraction(quantile, "quantile")
-    real, syn = check_pair(X_real, X_syn)
+    real, syn, exponent = for_distances(*check_pair(X_real, X_syn), metric)
     distances = nearest_distances(syn, real, 1, metric)[:, 0]
-    return distances if level is None else float(np.quantile(distances, level))
+    if level is None:
+        return np.asarray(in_units(distances, exponent, "distance to the closest record"))
+    return float(in_units(np.quantile(distances, level), exponent, "distance to the closest record"))
 
 
 def memorization_ratio(
@@ -95,7 +98,7 @@ def memorization_ratio(
     Yoon et al., "Diffusion probabilistic models generalize when they fail to memorize", 2023.
     """
     threshold = check_fraction(threshold, "threshold")
-    real, syn = check_pair(X_real, X_syn)
+    real, syn, _ = for_distances(*check_pair(X_real, X_syn), metric)
     distinct = np.unique(real, axis=0)
     if len(distinct) < 2:
         raise ValueError(

@@ -32,6 +32,7 @@ from sklearn.utils import check_random_state
 
 from sktgdp.metrics._checks import Floats, check_count, check_pair, check_rows, is_number, to_floats
 from sktgdp.metrics._distances import sum_of_distances
+from sktgdp.metrics._scale import about_centre, for_trees, in_units
 from sktgdp.metrics._workers import map_blocks
 
 __all__ = ["average_likelihood", "energy_distance", "sliced_wasserstein_distance", "two_sample_auc"]
@@ -67,16 +68,17 @@ def energy_distance(X_real: ArrayLike, X_syn: ArrayLike) -> float:
     ----------
     Székely & Rizzo, "Energy statistics: a class of statistics based on distances", 2013.
     """
-    real, syn = check_pair(X_real, X_syn)
+    real, syn, exponent = about_centre(*check_pair(X_real, X_syn))
     squared = 2.0 * _mean_distance(syn, real) - _mean_distance(real, real) - _mean_distance(syn, syn)
-    return float(np.sqrt(max(squared, 0.0)))
+    halves, odd = divmod(exponent, 2)
+    return float(in_units(np.sqrt(max(squared, 0.0) * 2.0**odd), halves, "energy distance"))
 
 
-def _orthonormal_directions(n_features: int, n_projections: int, rng: np.random.RandomState) -> Floats:
+def _orthonormal_directions(n_features: int, n_projections: int, random_state: Any) -> Floats:
     """Random unit columns, orthogonal within groups of ``n_features``: (n_features, n_projections)."""
     if n_features == 1:
         return np.ones((1, 1))
-    groups = []
+    groups, rng = [], check_random_state(random_state)
     for start in range(0, n_projections, n_features):
         width = min(n_features, n_projections - start)
         groups.append(np.linalg.qr(rng.standard_normal((n_features, width)))[0])
@@ -122,34 +124,45 @@ def sliced_wasserstein_distance(
     Returns
     -------
     float
-        At least 0, in the features' units; smaller is better. A shift by the vector m alone gives
-        ``norm(m) / sqrt(n_features)`` at order 2.
+        In the features' units; smaller is better. At order 2 a shift m gives ``norm(m) / sqrt(n_features)``.
 
     References
     ----------
     Bonneel et al. (2015); Rowland et al. (2019) for the orthogonal directions.
     """
-    if not is_number(order) or order < 1:
+    if not (is_number(order) and order >= 1):
         raise ValueError(f"order must be a finite number of at least 1, got {order!r}.")
     n_projections = check_count(n_projections, "n_projections")
-    real, syn = check_pair(X_real, X_syn)
-    directions = _orthonormal_directions(real.shape[1], n_projections, check_random_state(random_state))
-    return float(_mean_over_directions(real, syn, directions, order) ** (1.0 / order))
+    real, syn, exponent = about_centre(*check_pair(X_real, X_syn))
+    directions = _orthonormal_directions(real.shape[1], n_projections, random_state)
+    mean = _mean_over_directions(real, syn, directions, order)
+    return float(in_units(mean, exponent, "sliced Wasserstein distance"))
 
 
 def _mean_over_directions(real: Floats, syn: Floats, directions: Floats, order: float) -> float:
-    """Mean over the columns of ``directions`` of the one-dimensional distance to the power ``order``."""
+    """Power mean over the columns of ``directions`` of the one-dimensional distance of this order."""
     n_projections = directions.shape[1]
     starts = range(0, n_projections, PROJECTIONS_AT_ONCE)
     blocks = [slice(start, start + PROJECTIONS_AT_ONCE) for start in starts]
-    return sum(map_blocks(_sum_over_directions, directions.T, blocks, real, syn, order)) / n_projections
+    parts = map_blocks(_sum_over_directions, directions.T, blocks, real, syn, order)
+    widest = max(gap for gap, _ in parts)
+    if widest == 0.0:
+        return 0.0
+    with np.errstate(under="ignore"):
+        total = sum((gap / widest) ** order * share for gap, share in parts)
+        return float(widest * (total / n_projections) ** (1.0 / order))
 
 
-def _sum_over_directions(directions: Floats, real: Floats, syn: Floats, order: float) -> float:
-    """The same sum over the rows of ``directions``."""
+def _sum_over_directions(directions: Floats, real: Floats, syn: Floats, order: float) -> tuple[float, float]:
+    """The widest gap of quantiles over the rows of ``directions``, and the sum of powers of its shares."""
     at_real, at_syn, lengths = _quantile_steps(len(real), len(syn))
     gap = np.sort(real @ directions.T, axis=0)[at_real] - np.sort(syn @ directions.T, axis=0)[at_syn]
-    return float(np.sum(lengths @ np.abs(gap) ** order))
+    gap = np.abs(gap, out=gap)
+    widest = float(gap.max())  # high powers of it would run over
+    if widest == 0.0:
+        return 0.0, 0.0
+    with np.errstate(under="ignore"):
+        return widest, float(np.sum(lengths @ (gap / widest) ** order))
 
 
 def two_sample_auc(
@@ -187,11 +200,10 @@ def two_sample_auc(
     n_folds = 1 if hasattr(cv, "split") else check_count(cv, "cv", minimum=2)
     real, syn = check_pair(X_real, X_syn, min_rows=(n_folds, n_folds), reason=f"cv={cv}")
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seeds[0]) if n_folds > 1 else cv
-    default = ExtraTreesClassifier(min_samples_leaf=5, random_state=seeds[1])
-    model = default if classifier is None else classifier
-    X = np.concatenate([real, syn])
-    is_synthetic = np.repeat([0, 1], [len(real), len(syn)])
-    return _mean_auc(model, X, is_synthetic, folds)
+    X, is_synthetic = np.concatenate([real, syn]), np.repeat([0, 1], [len(real), len(syn)])
+    if classifier is None:
+        X, classifier = for_trees(X), ExtraTreesClassifier(min_samples_leaf=5, random_state=seeds[1])
+    return _mean_auc(classifier, X, is_synthetic, folds)
 
 
 def _mean_auc(classifier: Any, X: Floats, y: NDArray[np.int64], cv: Any) -> float:

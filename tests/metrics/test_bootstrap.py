@@ -97,3 +97,16 @@ def test_bad_input() -> None:
         bootstrap_interval(mean_of_predictions, y, y, confidence_level=95)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         bootstrap_interval(mean_of_predictions, y, y[:-1])
+    for nothing in ([], np.empty((0, 3)), 1.0):
+        with pytest.raises(ValueError, match="Y_true has no rows"):
+            bootstrap_interval(mean_of_predictions, nothing, nothing)
+    for returned in (None, 1j, np.ones(3), "0.5"):
+        with pytest.raises(TypeError, match="metric must return one number"):
+            bootstrap_interval(lambda a, b, value=returned: value, y, y)
+    with pytest.raises(ValueError, match="too large for an interval"):
+        bootstrap_interval(lambda a, b: 1.7e308 * (-1) ** int(a.sum()), y, y, random_state=0)
+
+
+def test_large_scores_print_few_digits() -> None:
+    """A score beyond any benchmark's is no row of 300 digits."""
+    assert str(BootstrapInterval(1e300, 9e299, 1.1e300)) == "1e+300 ± 1e+299"

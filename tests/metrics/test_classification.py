@@ -170,6 +170,29 @@ def test_apply_thresholds_fills_empty_rows() -> None:
     np.testing.assert_array_equal(apply_thresholds(S, -np.inf), np.ones((4, 2)))
 
 
+def test_the_unit_of_weights_does_not_matter(rng: np.random.Generator) -> None:
+    Y, S = labels_and_scores(rng, k=3)
+    expected = optimal_thresholds(Y, S, sample_weight=1 + S[:, 0])
+    for unit in (2.0**-1000, 2.0**1000):
+        found = optimal_thresholds(Y, S, sample_weight=unit * (1 + S[:, 0]))
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("score", [challenge_f_beta_score, challenge_g_beta_score])
+@pytest.mark.parametrize("beta", [1e200, 10**400, 0, True, np.nan])
+def test_bad_beta(score: Callable[..., float], beta: Any) -> None:
+    Y = np.eye(3, dtype=int)
+    with pytest.raises(ValueError, match=r"beta must be a positive number, at most 1e\+100"):
+        score(Y, Y, beta=beta)
+
+
+@pytest.mark.parametrize("value", ["a", None, np.inf, 1e300])
+def test_bad_zero_division(value: Any) -> None:
+    Y = np.eye(3, dtype=int)
+    with pytest.raises(ValueError, match="zero_division must be a score in"):
+        challenge_f_beta_score(Y, Y, zero_division=value)
+
+
 def test_bad_thresholds() -> None:
     Y, S = np.eye(3, dtype=int), np.full((3, 3), 0.5)
     with pytest.raises(ValueError, match=r"Y_score must lie in \[0, 1\], got \[-1, 0.5\].*expit"):
@@ -178,7 +201,8 @@ def test_bad_thresholds() -> None:
         optimal_thresholds(Y, S, metric="auc")
     with pytest.raises(ValueError, match="n_thresholds must be an integer of at least 2"):
         optimal_thresholds(Y, S, n_thresholds=1)
-    for weight in ([1.0, 2.0], [1.0, -1.0, 1.0]):
+    nothing, pairs = [0.0, 0.0, 0.0], np.ones((3, 2))
+    for weight in ([1.0, 2.0], [1.0, -1.0, 1.0], [1.0, np.nan, 1.0], nothing, pairs):
         with pytest.raises(ValueError, match="sample_weight must hold 3 weights"):
             optimal_thresholds(Y, S, sample_weight=weight)
     for thresholds in ([0.1, 0.2], [[0.1, 0.2, 0.3]], [0.1, np.nan, 0.2]):
