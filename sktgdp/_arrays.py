@@ -30,8 +30,8 @@ def refuse_hidden(values: Any, name: str) -> None:
     """
     if isinstance(values, list | tuple):
         for part in values:
-            refuse_hidden(part, name)
-        return
+            if isinstance(part, list | tuple | np.ndarray):
+                refuse_hidden(part, name)
     if isinstance(values, np.ma.MaskedArray):
         n_hidden = int(np.ma.getmaskarray(values).sum())
         if n_hidden:
@@ -39,10 +39,11 @@ def refuse_hidden(values: Any, name: str) -> None:
                 f"{name} is a masked array that hides {n_hidden} values. Fill them, with {name}.filled(...), "
                 "or leave their rows out."
             )
-    if "c" in _kinds(values):
+    scalars = values if isinstance(values, list | tuple) else ()
+    if "c" in _kinds(values) or any(isinstance(value, complex | np.complexfloating) for value in scalars):
         raise ValueError(
-            f"Complex data not supported: {name} holds complex numbers. Give the real and the imaginary part "
-            "as two columns."
+            f"Complex data not supported: {name} holds complex, not real numbers. Give the real and the "
+            "imaginary part as two columns."
         )
 
 

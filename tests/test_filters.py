@@ -131,3 +131,30 @@ def test_short_records(remover: Any, length: int, message: str) -> None:
 def test_refuses(remover: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         remover.fit(np.zeros((1, 1, 500)))
+
+
+@pytest.mark.parametrize(
+    "windows", [(np.nan, 1), (np.inf, 1), ("a", "b"), (True, 0.6), (1e308, 1e308), (1j, 1), (0.2, 0.6, 1)]
+)
+def test_windows_are_two_widths(windows: Any) -> None:
+    with pytest.raises(ValueError, match="must be two widths in seconds, none negative"):
+        BaselineRemover(RATE, windows=windows).fit(np.zeros((1, 1, 500)))
+
+
+def test_medians_of_one_sample_would_leave_nothing() -> None:
+    with pytest.raises(ValueError, match="nothing would be left"):
+        BaselineRemover(RATE, windows=(0, 0.001)).fit(np.zeros((1, 1, 500)))
+
+
+@pytest.mark.parametrize(
+    "remover", [BandPass(0.5, 20, RATE, order=300), BandPass(0.5, 20, RATE), BaselineRemover(RATE)], ids=str
+)
+def test_no_infinity_leaves_a_filter(remover: Any, rng: np.random.Generator) -> None:
+    """A high order is unstable, and sums of the largest numbers run over."""
+    X = np.sign(rng.normal(size=(2, 1, 4000))) * (1.0 if getattr(remover, "order", 0) == 300 else 1.7e308)
+    fitted = remover.fit(X)
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(ValueError, match="gives no finite numbers for 2 of 2 rows"),
+    ):
+        fitted.transform(X)

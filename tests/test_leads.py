@@ -182,3 +182,30 @@ def test_real_leads(data_dir: Path) -> None:
     assert np.median(LeadReducer().residuals(X).max(axis=1)) > 0.2
     X[:, :6] *= limb_gains(X)[:, :, None]
     assert LeadReducer().residuals(X).max() < 0.05
+
+
+@pytest.mark.parametrize("unit", [2.0**-700, 2.0**700])
+def test_shares_and_gains_have_no_unit(unit: float, rng: np.random.Generator) -> None:
+    """Squares of the leads run over in neither direction; a flat record weighs nothing."""
+    X = rng.normal(size=(3, 12, 50))
+    X[2] = 0.0
+    reducer = LeadReducer(tolerance=5.0)
+    np.testing.assert_array_equal(reducer.fit(unit * X).residuals(unit * X), reducer.residuals(X))
+    assert reducer.fit(unit * X).residual_ == reducer.fit(X).residual_
+    laws = reducer.inverse_transform(rng.normal(size=(3, 8, 50)))
+    np.testing.assert_array_equal(limb_gains(unit * laws), limb_gains(laws))
+
+
+def test_an_order_is_seen_in_any_unit(rng: np.random.Generator) -> None:
+    reducer = LeadReducer().fit(np.zeros((1, 12, 50)))
+    swapped = reducer.inverse_transform(rng.normal(size=(3, 8, 50)))[:, [1, 0, *range(2, 12)]]
+    for unit in (1e-200, 1e200):
+        with pytest.raises(ValueError, match="obey Einthoven's and Goldberger's laws as"):
+            LeadReducer().fit(unit * swapped)
+
+
+def test_leads_are_names() -> None:
+    with pytest.raises(TypeError, match="leads must be the names of the channels, got None"):
+        limb_gains(np.ones((1, 12, 5)), leads=None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="gives no finite numbers"):
+        LeadReducer().fit(np.zeros((1, 12, 5))).inverse_transform(np.full((1, 8, 5), 1.7e308))

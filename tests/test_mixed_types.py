@@ -328,3 +328,21 @@ def test_adult(data_dir: Path, numeric: str, rng: np.random.Generator) -> None:
     assert_valid(
         encoder.inverse_transform(50.0 * rng.normal(size=(500, len(encoder.get_feature_names_out())))), adult
     )
+
+
+def test_names_of_the_columns_are_names() -> None:
+    encoder = MixedTypeEncoder().fit(np.arange(6.0).reshape(2, 3))
+    with pytest.raises(ValueError, match="input_features has a name more than once"):
+        encoder.get_feature_names_out(["a", "b", "a"])
+    for names in ("abc", 5, [["a", "b", "c"]]):
+        with pytest.raises(ValueError, match="input_features must be 3 names"):
+            encoder.get_feature_names_out(names)
+
+
+def test_masks_hide_nothing() -> None:
+    X = np.arange(6.0).reshape(2, 3)
+    hidden = np.ma.MaskedArray(X, mask=X > 4)
+    encoder = MixedTypeEncoder().fit(X)
+    for refused in (encoder.fit, encoder.transform, encoder.inverse_transform):
+        with pytest.raises(ValueError, match="X is a masked array that hides 1 values"):
+            refused(hidden)

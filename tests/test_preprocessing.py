@@ -114,3 +114,35 @@ def test_clone_and_pickle(rows: Floats) -> None:
     assert clone(scaler).get_params() == {"common_scale": True, "per": "channel"}
     again = pickle.loads(pickle.dumps(scaler))
     np.testing.assert_array_equal(again.transform(rows), scaler.transform(rows))
+
+
+@pytest.mark.parametrize("unit", [2.0**-1000, 2.0**-560, 2.0**560, 2.0**1000])
+@pytest.mark.parametrize("common_scale", [False, True])
+def test_any_unit(rows: Floats, unit: float, common_scale: bool) -> None:
+    """The squares of a spread of 1e200 are infinite, those of 1e-200 are 0; the spread is neither."""
+    scaler, plain = (RowStandardizer(common_scale=common_scale).fit(X) for X in (unit * rows, rows))
+    np.testing.assert_array_equal(scaler.scale_, unit * plain.scale_)
+    np.testing.assert_array_equal(scaler.transform(unit * rows), plain.transform(rows))
+
+
+@pytest.mark.parametrize(
+    ("fitted", "given"), [((9, 3), (5, 4, 3)), ((9, 3), (5, 1)), ((9, 2, 8), (5, 1, 8)), ((9, 2, 8), (2, 8))]
+)
+def test_rows_of_another_shape_are_not_repeated(fitted: tuple[int, ...], given: tuple[int, ...]) -> None:
+    scaler = RowStandardizer().fit(np.random.default_rng(0).normal(size=fitted))
+    with pytest.raises(ValueError, match=r"rows of shape .* in fit they had"):
+        scaler.inverse_transform(np.ones(given))
+    with pytest.raises(ValueError, match=r"rows of shape .* in fit they had"):
+        scaler.log_abs_det_jacobian(given[1:])
+    with pytest.raises(ValueError, match=r"features|rows of shape"):
+        scaler.transform(np.ones(given))
+
+
+def test_no_infinity_leaves_a_scaler() -> None:
+    small, large = (RowStandardizer().fit([[-unit], [unit]]) for unit in (1e-10, 1e10))
+    with pytest.raises(ValueError, match="gives no finite numbers for 1 of 2 rows, the first of them row 1"):
+        small.transform([[0.0], [1e305]])
+    with pytest.raises(ValueError, match="gives no finite numbers for 1 of 2 rows"):
+        large.inverse_transform([[0.0], [1e305]])
+    with pytest.raises(ValueError, match="its rows hold no values"):
+        RowStandardizer().fit(np.empty((3, 2, 0)))

@@ -337,3 +337,59 @@ def test_standardised_by_value(rng: np.random.Generator) -> None:
     assert RowStandardizer(per="value").fit(X).scale_[1, 3] == 1.0
     with pytest.raises(ValueError, match="per='row'"):
         RowStandardizer(per="row").fit(X)
+
+
+# Hostile input --------------------------------------------------------------------------------------
+def test_one_sample_stays_one_level() -> None:
+    """A record of one sample is a constant, whatever the rate."""
+    X = np.array([[[3.0]], [[-1.0]]])
+    assert Resampler(100, 500).fit_transform(X).tolist() == [[[3.0] * 5], [[-1.0] * 5]]
+    assert Resampler(500, 100).fit(np.zeros((2, 1, 5))).inverse_transform(X).shape == (2, 1, 5)
+
+
+@pytest.mark.parametrize(("fill", "dtype"), [(np.nan, "f8"), (np.inf, "f8"), (1e40, "f4")])
+def test_fill_is_a_number_of_the_records(fill: float, dtype: str) -> None:
+    with pytest.raises(ValueError, match="fill"):
+        CropPad(9, fill=fill).fit_transform(np.zeros((2, 1, 3), dtype=dtype))
+
+
+def test_padded_records_have_the_length_of_transform() -> None:
+    with pytest.raises(ValueError, match="Record 0 has 7 samples; `transform` gives 9"):
+        CropPad(9).fit(np.zeros((2, 1, 3))).inverse_transform(np.zeros((2, 1, 7)))
+    for X in (None, 3.0):
+        with pytest.raises(TypeError, match="X must be an array of shape"):
+            CropPad(9).fit(X)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_energy_has_no_unit(unit: float, rng: np.random.Generator) -> None:
+    X = rng.normal(size=(5, 2, 16))
+    expected = SpectralTransformer(4).fit(X).kept_
+    assert SpectralTransformer(4).fit(unit * X).kept_ == pytest.approx(expected)
+
+
+NO_NUMBERS: dict[str, tuple[type[Exception], str, Any]] = {
+    "masked": (ValueError, "X is a masked array that hides", lambda X: np.ma.MaskedArray(X, mask=X > 0)),
+    "complex": (ValueError, "Complex data not supported: X", lambda X: X * 1j),
+    "datetimes": (TypeError, "X holds datetimes", lambda X: (100 * X).astype("M8[s]")),
+    "durations": (TypeError, "X holds durations", lambda X: (100 * X).astype("m8[s]")),
+}
+
+
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+@pytest.mark.parametrize(
+    "transformer", [Resampler(40, 20), SpectralTransformer(), RowStandardizer(), CropPad(40)], ids=str
+)
+def test_what_is_no_number(transformer: Any, kind: str, rng: np.random.Generator) -> None:
+    """A mask, an imaginary part or a unit of time would be dropped without a word."""
+    X = rng.normal(size=(4, 2, 40))
+    error, message, spoil = NO_NUMBERS[kind]
+    if isinstance(transformer, CropPad) and error is TypeError:
+        error, message = ValueError, "expected real numbers"  # as of any record
+    with pytest.raises(error, match=message):
+        clone(transformer).fit(spoil(X))
+    fitted = clone(transformer).fit(X)
+    with pytest.raises(error, match=message):
+        fitted.transform(spoil(X))
+    with pytest.raises(error, match=message):
+        fitted.inverse_transform(spoil(fitted.transform(X)))

@@ -199,3 +199,39 @@ def test_real_pulses_are_physiologic(name: str, data_dir: Path) -> None:
     assert ((pulses > 50) & (pulses < 100)).mean() > 0.8
     shortest = min(int(np.diff(found).min()) for found in peaks)
     assert shortest >= 20
+
+
+# Hostile input --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("number", [10**12, np.uint64(2**64 - 1)])
+def test_few_windows_do_not_make_many_records(number: Any) -> None:
+    """A number of a record that is far off would fill the memory with NaN."""
+    with pytest.raises(ValueError, match=r"but there are only 2 windows\. Number the records from 0"):
+        aggregate_windows([0.1, 0.2], np.array([0, number], dtype=np.uint64))
+
+
+def test_predictions_are_real_and_their_sums_finite() -> None:
+    index, hidden = np.array([0, 0]), np.ma.MaskedArray([0.1, 0.2], mask=[0, 1])
+    with pytest.raises(ValueError, match="predictions is a masked array"):
+        aggregate_windows(hidden, index)
+    with pytest.raises(ValueError, match="record_index is a masked array"):
+        aggregate_windows([0.1, 0.2], np.ma.MaskedArray(index, mask=[0, 1]))
+    with pytest.raises(ValueError, match="Complex data not supported: predictions"):
+        aggregate_windows([0.1j, 0.2], index)
+    with pytest.raises(TypeError, match="predictions holds datetimes"):
+        aggregate_windows(index.astype("M8[s]"), index)
+    with pytest.raises(ValueError, match="too large to be averaged"):
+        aggregate_windows([1.7e308, 1.7e308], index)
+
+
+def test_a_beat_has_samples() -> None:
+    with pytest.raises(ValueError, match="make windows of no samples at rate=100"):
+        BeatWindows(100.0, before=0, after=0.001).split(np.zeros((1, 1, 500)))
+
+
+@pytest.mark.parametrize("unit", [2.0**-700, 2.0**700])
+def test_beats_are_found_in_any_unit(unit: float, data_dir: Path) -> None:
+    X = np.load(data_dir / "ludb" / "ludb_100hz.npz", allow_pickle=False)["X"][:2].astype(np.float64)
+    for found, expected in zip(
+        BeatWindows(100.0).r_peaks(unit * X), BeatWindows(100.0).r_peaks(X), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)

@@ -15,11 +15,43 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
-__all__ = ["SignalTransformer", "as_signals", "by_chunks", "check_records", "same_channels"]
+from sktgdp._arrays import refuse_hidden, refuse_times
+
+__all__ = [
+    "SignalTransformer",
+    "as_signals",
+    "by_chunks",
+    "check_records",
+    "check_rows",
+    "finite_rows",
+    "same_channels",
+]
 
 CHUNK = 1_024  # records that are in float64, and in several copies, at one time
 
 Signals = NDArray[Any]
+
+
+def check_rows(X: ArrayLike, estimator: Any = None, *, reset: bool = False, **options: Any) -> Signals:
+    """Finite real rows of any rank; with an estimator the features are those of its fit, or learnt."""
+    refuse_times(X, "X")
+    options = {"dtype": FLOAT_DTYPES, "allow_nd": True} | options
+    if estimator is None:
+        rows: Signals = check_array(X, **options)
+        return rows
+    checked: Signals = validate_data(estimator, X, reset=reset, **options)
+    return checked
+
+
+def finite_rows(rows: Signals, caller: Any, hint: str) -> Signals:
+    """Refuse results that are not finite, though what came in was."""
+    bad = np.flatnonzero(~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"{type(caller).__name__} gives no finite numbers for {len(bad)} of {len(rows)} rows, the first "
+            f"of them row {bad[0]}. {hint}"
+        )
+    return rows
 
 
 def as_signals(values: Signals) -> Signals:
@@ -41,6 +73,12 @@ def check_records(X: Any) -> list[Signals]:
         Naming the number of the first record that is empty, not finite, not of rank 2, or has another number
         of channels than record 0.
     """
+    if not hasattr(X, "__len__"):
+        raise TypeError(
+            "X must be an array of shape (n, channels, length) or a list of arrays (channels, length_i), "
+            f"got {type(X).__name__}."
+        )
+    refuse_hidden(X, "X")
     if len(X) == 0:
         raise ValueError("X holds no records; at least 1 is required.")
     records = [np.asarray(record) for record in X]
@@ -87,6 +125,7 @@ class SignalTransformer(TransformerMixin, BaseEstimator):
     n_features_in_: int
     event_shape_: tuple[int, int]
     _no_density: str
+    _if_infinite = "Give signals in a larger unit."
 
     def fit(self, X: ArrayLike, y: Any = None) -> Any:
         """Check the parameters against signals.
@@ -107,7 +146,7 @@ class SignalTransformer(TransformerMixin, BaseEstimator):
             If ``X`` is not of rank 3, not finite, or does not go with the parameters.
         """
         self._validate_params()
-        signals = as_signals(validate_data(self, X, dtype=FLOAT_DTYPES, allow_nd=True))
+        signals = as_signals(check_rows(X, self, reset=True))
         self._learn(signals)
         self.event_shape_ = (signals.shape[1], signals.shape[2])
         return self
@@ -125,9 +164,8 @@ class SignalTransformer(TransformerMixin, BaseEstimator):
             In the dtype of ``X`` if that is floating, else float64.
         """
         check_is_fitted(self)
-        values = validate_data(self, X, dtype=FLOAT_DTYPES, allow_nd=True, reset=False)
-        signals = as_signals(values)
-        return self._forward(signals).astype(signals.dtype, copy=False)
+        signals = as_signals(check_rows(X, self))
+        return self._checked(self._forward(signals), signals)
 
     def inverse_transform(self, X: ArrayLike) -> Signals:
         """Bring transformed signals back, as far as the class's notes say.
@@ -142,12 +180,18 @@ class SignalTransformer(TransformerMixin, BaseEstimator):
         ndarray of shape (n, channels, length)
         """
         check_is_fitted(self)
-        signals = as_signals(check_array(X, dtype=FLOAT_DTYPES, allow_nd=True))
-        return self._backward(signals).astype(signals.dtype, copy=False)
+        signals = as_signals(check_rows(X))
+        return self._checked(self._backward(signals), signals)
 
     def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
         """Logarithm of the absolute determinant of the transform; raises a TypeError where there is none."""
         raise TypeError(f"{type(self).__name__} gives no density: {self._no_density}.")
+
+    def _checked(self, found: Signals, signals: Signals) -> Signals:
+        """Results in the dtype of the signals that they come of."""
+        with np.errstate(over="ignore"):
+            rows = found.astype(signals.dtype, copy=False)
+        return finite_rows(rows, self, self._if_infinite)
 
     def _learn(self, signals: Signals) -> None:
         """Look at checked signals in ``fit``."""

@@ -44,9 +44,9 @@ class ZeroPhaseFilter:
         """Filter along the last axis, which must be longer than the padding."""
         if signals.shape[-1] <= self.padding:
             raise ValueError(
-                f"X has records of {signals.shape[-1]} samples; this filter needs more than {self.padding}, "
-                "one period of its lower edge. Give longer records, filter before cutting windows, or raise "
-                "the lower edge."
+                f"X has records of {signals.shape[-1]} samples; this filter needs more than "
+                f"{self.padding:.10g}, one period of its lower edge. Give longer records, filter before "
+                "cutting windows, or raise the lower edge."
             )
         return scipy.signal.sosfiltfilt(self.sections, signals, axis=-1, padtype="even", padlen=self.padding)
 
@@ -55,6 +55,7 @@ class _Removal(SignalTransformer):
     """Transformer that removes a part of a signal, and cannot bring it back."""
 
     _no_density = "many signals differ only in what it removes"
+    _if_infinite = "Give signals in a larger unit, or take a lower order."
 
     def _backward(self, signals: Signals) -> Signals:
         return signals
@@ -181,16 +182,30 @@ class BaselineRemover(_Removal):
     def _forward(self, signals: Signals) -> Signals:
         if self.method == "highpass":
             return by_chunks(ZeroPhaseFilter(self.cutoff, None, self.rate, 3), signals)
-        return signals - self._medians(signals)
+        with np.errstate(over="ignore"):  # announced with the results
+            return signals - self._medians(signals)
+
+    def _sizes(self) -> list[int]:
+        """Widths of both medians in samples, odd."""
+        widths: list[Any] = list(self.windows)
+        kinds = (int, float, np.integer, np.floating)
+        real = all(isinstance(width, kinds) and not isinstance(width, bool) for width in widths)
+        if len(widths) != 2 or not real or not all(0 <= width * self.rate < math.inf for width in widths):
+            raise ValueError(f"windows={self.windows!r} must be two widths in seconds, none negative.")
+        sizes = [2 * round(width * self.rate / 2) + 1 for width in widths]
+        if max(sizes) == 1:
+            raise ValueError(
+                f"windows={self.windows!r} hold one sample each at rate={self.rate}, whose median is the "
+                "signal itself: nothing would be left. Give wider windows."
+            )
+        return sizes
 
     def _medians(self, signals: Signals) -> Signals:
-        sizes = [2 * round(width * self.rate / 2) + 1 for width in self.windows]
-        if len(sizes) != 2 or min(sizes) < 1:
-            raise ValueError(f"windows={self.windows!r} must be two widths in seconds, none negative.")
+        sizes = self._sizes()
         if signals.shape[-1] < max(sizes):
             raise ValueError(
-                f"X has records of {signals.shape[-1]} samples; the medians need at least {max(sizes)}. Give "
-                "longer records, or narrower windows."
+                f"X has records of {signals.shape[-1]} samples; the medians need at least {max(sizes):.10g}. "
+                "Give longer records, or narrower windows."
             )
         lines = np.asarray(signals.reshape(-1, signals.shape[-1]))
         for size in sizes:

@@ -11,6 +11,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array
 
+from sktgdp._arrays import refuse_times
+
 __all__ = ["LabelMapper"]
 
 
@@ -89,6 +91,7 @@ class LabelMapper(BaseEstimator):
         """
         self._validate_params()
         targets = self._targets()
+        refuse_times(Y, "Y")
         values = check_array(Y, dtype="numeric", input_name="Y")
         if values.shape[1] != len(targets):
             raise ValueError(f"Y has {values.shape[1]} columns; source names {len(targets)} labels.")

@@ -12,7 +12,7 @@ leave two of the six limb leads free. With I and aVF,
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations
 from numbers import Real
 from typing import Any
@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from sktgdp.preprocessing._checks import Signals, SignalTransformer, as_signals
+from sktgdp._arrays import common_exponent
+from sktgdp.preprocessing._checks import Signals, SignalTransformer, as_signals, check_rows
 
 __all__ = ["INDEPENDENT_LEADS", "STANDARD_LEADS", "LeadReducer", "lead_positions", "limb_gains"]
 
@@ -47,6 +48,8 @@ def lead_positions(wanted: Sequence[str], leads: Sequence[str], n_channels: int)
     ValueError
         If a name is missing or comes twice, or there are not as many names as channels.
     """
+    if not isinstance(leads, Iterable):
+        raise TypeError(f"leads must be the names of the channels, got {leads!r}.")
     names = [str(lead).strip().lower() for lead in leads]
     twice = sorted({str(lead) for lead in leads if names.count(str(lead).strip().lower()) > 1})
     missing = [lead for lead in wanted if lead.lower() not in names]
@@ -122,16 +125,19 @@ class LeadReducer(SignalTransformer):
             For II, III, aVR and aVL: root mean square of recorded minus derived lead, as a share of the
             root mean square of the record's six limb leads; 0 where these are 0.
         """
-        signals = as_signals(check_array(X, dtype=FLOAT_DTYPES, allow_nd=True))
-        return _shares(*_powers(signals, self._positions(signals, LIMB_LEADS)))
+        signals = as_signals(check_rows(X))
+        violation, size, _ = _powers(signals, self._positions(signals, LIMB_LEADS))
+        return _shares(violation, size)
 
     def _learn(self, signals: Signals) -> None:
         limbs = self._positions(signals, LIMB_LEADS)
-        violation, size = _powers(signals, limbs)
-        pooled = _shares(violation.mean(axis=0), size.mean())
+        violation, size, exponents = _powers(signals, limbs)
+        exponents = np.where(size > 0, exponents, exponents.min())
+        weights = np.ldexp(1.0, 2 * (exponents - exponents.max()))  # to one unit for all records
+        pooled = _shares(weights @ violation, weights @ size)
         self.residual_ = dict(zip(DERIVED_LEADS, pooled.tolist(), strict=True))
         if pooled.max() > self.tolerance:
-            self._refuse_other_order(_moments(signals, limbs).mean(axis=0))
+            self._refuse_other_order(np.tensordot(weights, _moments(signals, limbs), 1))
 
     def _refuse_other_order(self, moments: Floats) -> None:
         """Raise where the limb leads obey the laws in another order than the one they are said to have."""
@@ -187,16 +193,17 @@ class LeadReducer(SignalTransformer):
             If there are not eight leads.
         """
         check_is_fitted(self)
-        eight = as_signals(check_array(X, dtype=FLOAT_DTYPES, allow_nd=True))
+        eight = as_signals(check_rows(X))
         if eight.shape[1] != 8:
             raise ValueError(
                 f"X has {eight.shape[1]} channels; expected the 8 leads {', '.join(INDEPENDENT_LEADS)}."
             )
-        derived = np.einsum("ki,nit->nkt", FROM_I_AND_AVF, eight[:, [0, 7]])
+        with np.errstate(over="ignore"):
+            derived = np.einsum("ki,nit->nkt", FROM_I_AND_AVF, eight[:, [0, 7]])
         twelve = np.empty((len(eight), 12, eight.shape[2]), dtype=eight.dtype)
         twelve[:, self._positions(twelve, INDEPENDENT_LEADS)] = eight
         twelve[:, self._positions(twelve, DERIVED_LEADS)] = derived
-        return twelve
+        return self._checked(twelve, eight)
 
     def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
         """Logarithm of ``|det dz/dx|`` with respect to the eight leads: 0."""
@@ -207,19 +214,27 @@ class LeadReducer(SignalTransformer):
         return lead_positions(wanted, self.leads, signals.shape[1])
 
 
+def _limbs(signals: Signals, limbs: Sequence[int]) -> Iterator[tuple[Floats, int]]:
+    """The limb leads of each record in units of a power of two, in which squares are safe; and the power."""
+    for record in signals:
+        leads = record[list(limbs)].astype(np.float64)
+        exponent = common_exponent(leads)
+        yield np.ldexp(leads, -exponent), exponent
+
+
 def _moments(signals: Signals, limbs: Sequence[int]) -> Floats:
-    """Second moments of the limb leads, shape (n, 6, 6)."""
-    records = (record[list(limbs)].astype(np.float64) for record in signals)
-    return np.stack([limb @ limb.T / limb.shape[1] for limb in records])
+    """Second moments of the limb leads, shape (n, 6, 6), each record's in its own unit."""
+    return np.stack([leads @ leads.T / leads.shape[1] for leads, _ in _limbs(signals, limbs)])
 
 
-def _powers(signals: Signals, limbs: Sequence[int]) -> tuple[Floats, Floats]:
-    """Mean squares of the laws' violations, shape (n, 4), and of the limb leads, shape (n,)."""
+def _powers(signals: Signals, limbs: Sequence[int]) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Mean squares of the laws' violations, shape (n, 4), and of the limb leads, (n,); their units, (n,)."""
     violation, size = np.empty((len(signals), 4)), np.empty(len(signals))
-    for number, record in enumerate(signals):
-        limb = record[list(limbs)].astype(np.float64)
-        violation[number], size[number] = np.square(LAWS @ limb).mean(axis=1), np.square(limb).mean()
-    return violation, size
+    exponents = np.zeros(len(signals), dtype=np.int64)
+    for number, (leads, exponent) in enumerate(_limbs(signals, limbs)):
+        violation[number], size[number] = np.square(LAWS @ leads).mean(axis=1), np.square(leads).mean()
+        exponents[number] = exponent
+    return violation, size, exponents
 
 
 def _shares(violation: Floats, power: Floats) -> Floats:
@@ -252,7 +267,7 @@ def limb_gains(X: ArrayLike, leads: Sequence[str] = STANDARD_LEADS) -> Floats:
     ValueError
         If a limb lead of a record is flat, or no positive gains come near the laws; the record is named.
     """
-    signals = as_signals(check_array(X, dtype=FLOAT_DTYPES, allow_nd=True))
+    signals = as_signals(check_rows(X))
     moments = _moments(signals, lead_positions(LIMB_LEADS, leads, signals.shape[1]))
     sizes = np.sqrt(np.diagonal(moments, axis1=1, axis2=2))
     flat = np.flatnonzero((sizes == 0).any(axis=1))

@@ -13,6 +13,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted, validate_data
 
+from sktgdp._arrays import refuse_hidden, refuse_times
 from sktgdp.preprocessing._columns import CategoryColumn, Column, kind_of_column
 from sktgdp.preprocessing._numbers import TimeColumn, missing_entries
 
@@ -217,6 +218,7 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
             If there are not k columns, or NaN or infinity in them.
         """
         check_is_fitted(self)
+        refuse_times(X, "X")
         z: Floats = check_array(X, dtype=np.float64, input_name="X", estimator=self)
         slices = list(self.output_slices_.values())
         if z.shape[1] != slices[-1].stop:
@@ -246,7 +248,11 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
         names : ndarray of shape (k,)
         """
         check_is_fitted(self)
+        if input_features is not None and np.ndim(input_features) != 1:
+            raise ValueError(f"input_features must be {self.n_features_in_} names, got {input_features!r}.")
         names = _check_feature_names_in(self, input_features)
+        if len(set(names)) < len(names):
+            raise ValueError(f"input_features has a name more than once: {list(names)}.")
         full = [f"{name}{end}" for name, c in zip(names, self._columns, strict=True) for end in c.suffixes]
         return np.array(full, dtype=object)
 
@@ -283,6 +289,7 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
     def _check(self, X: Any, reset: bool) -> Any:
         """Check names and shape of ``X``; a frame, or else an array."""
         if not is_frame(X):
+            refuse_hidden(X, "X")
             return validate_data(self, X, dtype=None, ensure_all_finite=False, reset=reset)
         if 0 in X.shape:
             raise ValueError(

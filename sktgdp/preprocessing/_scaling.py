@@ -8,12 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
+
+from sktgdp._arrays import common_exponent
+from sktgdp.preprocessing._checks import check_rows, finite_rows
 
 __all__ = ["RowStandardizer"]
 
 Floats = NDArray[np.float64]
 PART = 2**20  # numbers
+SAFE_EXPONENT = 400  # of the largest value, at which squares are finite and not all 0
 
 
 def _spread(rows: NDArray[Any], mean: Floats, axes: tuple[int, ...]) -> Floats:
@@ -60,33 +64,57 @@ class RowStandardizer(TransformerMixin, BaseEstimator):
         """Learn means and scales of ``X``, shape (n, d) or (n, channels, length)."""
         if self.per not in ("channel", "value"):
             raise ValueError(f"per={self.per!r}; expected 'channel' or 'value'.")
-        rows = validate_data(self, X, dtype=[np.float64, np.float32], allow_nd=True)
+        rows = check_rows(X, self, reset=True, dtype=[np.float64, np.float32])
+        if rows[0].size == 0:
+            raise ValueError(f"X has shape {rows.shape}: its rows hold no values.")
+        exponent = common_exponent(rows)
+        if abs(exponent) < SAFE_EXPONENT:
+            self.mean_, self.scale_ = self._moments(rows)
+        else:  # squares would run over
+            mean, scale = self._moments(np.ldexp(rows.astype(np.float64), -exponent))
+            self.mean_ = np.ldexp(mean, exponent)
+            self.scale_ = np.where(scale == 1.0, 1.0, np.ldexp(scale, exponent))
+        return self
+
+    def _moments(self, rows: NDArray[Any]) -> tuple[Floats, Floats]:
+        """Means, and standard deviations with 1 for those that are none."""
         axes = (0,) if rows.ndim == 2 or self.per == "value" else (0, *range(2, rows.ndim))
         # centring first keeps the scale right where the mean is far larger than the spread
-        self.mean_ = rows.mean(axis=axes, keepdims=True, dtype=np.float64)[0]
-        scale = _spread(rows, self.mean_, axes)
+        mean = rows.mean(axis=axes, keepdims=True, dtype=np.float64)[0]
+        scale = _spread(rows, mean, axes)
         if self.common_scale:
             scale = np.full_like(scale, np.sqrt(np.square(scale).mean()))
-        tiny = 10 * np.finfo(np.float64).eps * np.abs(self.mean_)
+        tiny = 10 * np.finfo(np.float64).eps * np.abs(mean)
         if rows.ndim > 2 and self.per == "value":  # of one unit: what rounding left is not to be blown up
             tiny = np.maximum(tiny, 1e-6 * scale.max(axis=-1, keepdims=True))
-        self.scale_ = np.where(scale > tiny, scale, 1.0)
-        return self
+        return mean, np.where(scale > tiny, scale, 1.0)
 
     def transform(self, X: ArrayLike) -> Floats:
         """Standardise rows; same shape, float64."""
         check_is_fitted(self)
-        rows = validate_data(self, X, dtype=np.float64, allow_nd=True, reset=False)
-        if self.per == "value" and rows.shape[1:] != self.mean_.shape:
-            raise ValueError(f"X has rows of shape {rows.shape[1:]}; in fit they had {self.mean_.shape}.")
-        return (rows - self.mean_) / self.scale_
+        rows = check_rows(X, self, dtype=np.float64)
+        self._check_shape(rows.shape[1:])
+        with np.errstate(over="ignore"):
+            return finite_rows((rows - self.mean_) / self.scale_, self, "They lie too far from those of fit.")
 
     def inverse_transform(self, X: ArrayLike) -> Floats:
         """Return standardised rows to the units of the data."""
         check_is_fitted(self)
-        rows: Floats = check_array(X, dtype=np.float64, allow_nd=True)
-        return rows * self.scale_ + self.mean_
+        rows = check_rows(X, dtype=np.float64)
+        self._check_shape(rows.shape[1:])
+        with np.errstate(over="ignore"):
+            return finite_rows(rows * self.scale_ + self.mean_, self, "They lie too far from those of fit.")
 
     def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
         """Logarithm of ``|det dz/dx|`` for one row of the given shape."""
+        self._check_shape(event_shape)
         return -float(np.log(np.broadcast_to(self.scale_, event_shape)).sum())
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        """Refuse rows that numpy would repeat to fit; a channel may have any length."""
+        fitted = self.mean_.shape
+        free = range(1, len(fitted)) if self.per == "channel" else ()
+        pairs = zip(shape, fitted, strict=False)
+        if len(shape) != len(fitted) or any(n != m for k, (n, m) in enumerate(pairs) if k not in free):
+            expected = ", ".join("any" if k in free else str(n) for k, n in enumerate(fitted))
+            raise ValueError(f"X has rows of shape {tuple(shape)}; in fit they had ({expected}).")

@@ -14,13 +14,23 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from sktgdp.preprocessing._checks import Signals, SignalTransformer, by_chunks, check_records, same_channels
+from sktgdp._arrays import common_exponent
+from sktgdp.preprocessing._checks import (
+    Signals,
+    SignalTransformer,
+    by_chunks,
+    check_records,
+    check_rows,
+    finite_rows,
+    same_channels,
+)
 
 __all__ = ["CropPad", "Resampler", "SpectralTransformer", "TransformerChain", "make_chain"]
 
 POSITIVE = Interval(Real, 0, None, closed="neither")
+LARGER_UNIT = "Give signals in a larger unit."
 
 
 class Resampler(SignalTransformer):
@@ -92,6 +102,8 @@ class Resampler(SignalTransformer):
 
 def _resampled(signals: Signals, ratio: Fraction) -> Signals:
     up, down = ratio.numerator, ratio.denominator
+    if signals.shape[-1] == 1:  # one sample makes no line to go on along
+        return np.repeat(signals, -(-up // down), axis=-1)
     return by_chunks(
         lambda part: scipy.signal.resample_poly(part, up, down, axis=-1, padtype="line"), signals
     )
@@ -132,7 +144,7 @@ class CropPad(TransformerMixin, BaseEstimator):
     _parameter_constraints: dict[str, list[Any]] = {
         "length": [Interval(Integral, 1, None, closed="left")],
         "align": [StrOptions({"start", "center"})],
-        "fill": [Real],
+        "fill": [Interval(Real, None, None, closed="neither")],
     }
 
     length_in_: int | None
@@ -187,8 +199,14 @@ class CropPad(TransformerMixin, BaseEstimator):
         ndarray of shape (n, channels, ``length_in_``)
         """
         check_is_fitted(self)
-        records = np.stack(check_records(X))
-        same_channels(list(records), self.n_features_in_)
+        given = check_records(X)
+        same_channels(given, self.n_features_in_)
+        for number, record in enumerate(given):
+            if record.shape[1] != self.length:
+                raise ValueError(
+                    f"Record {number} has {record.shape[1]} samples; `transform` gives {self.length}."
+                )
+        records = np.stack(given)
         return records if self.length_in_ is None else self._to_length(records, self.length_in_)
 
     def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
@@ -204,6 +222,8 @@ class CropPad(TransformerMixin, BaseEstimator):
         before = abs(surplus) // 2 if self.align == "center" else 0
         if surplus >= 0:
             return records[..., before : before + length]
+        if abs(self.fill) > float(np.finfo(records.dtype).max):
+            raise ValueError(f"fill={self.fill} is too large for records of dtype {records.dtype}.")
         pad = [(0, 0)] * (records.ndim - 1) + [(before, -surplus - before)]
         return np.pad(records, pad, constant_values=self.fill)
 
@@ -268,7 +288,7 @@ class SpectralTransformer(TransformerMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: Any = None) -> SpectralTransformer:
         """Learn the shape of rows, (n, length) or (n, channels, length), and their energy in the band."""
         self._validate_params()
-        rows = validate_data(self, X, dtype=FLOAT_DTYPES, allow_nd=True)
+        rows = check_rows(X, self, reset=True)
         if rows.shape[-1] == 0:
             raise ValueError(f"X has shape {rows.shape}: its rows have no samples.")
         if self.n_coefficients is not None and self.n_coefficients > rows.shape[-1]:
@@ -277,25 +297,27 @@ class SpectralTransformer(TransformerMixin, BaseEstimator):
                 "coefficients than samples."
             )
         self.event_shape_ = rows.shape[1:]
-        energy = float(np.square(rows, dtype=np.float64).sum())
-        kept = float(np.square(self._spectrum(rows), dtype=np.float64).sum())
+        unit = np.ldexp(rows, -common_exponent(rows))  # in which squares are finite, and not all 0
+        energy = float(np.square(unit, dtype=np.float64).sum())
+        kept = float(np.square(self._spectrum(unit), dtype=np.float64).sum())
         self.kept_ = min(kept / energy, 1.0) if energy > 0 else 1.0
         return self
 
     def transform(self, X: ArrayLike) -> Signals:
         """Coefficients of rows; same shape, and dtype if that is floating."""
         check_is_fitted(self)
-        rows = validate_data(self, X, dtype=FLOAT_DTYPES, allow_nd=True, reset=False)
+        rows = check_rows(X, self)
         self._refuse_length(rows.shape[-1], self.event_shape_[-1])
-        return self._spectrum(rows).astype(rows.dtype, copy=False)
+        return finite_rows(self._spectrum(rows).astype(rows.dtype, copy=False), self, LARGER_UNIT)
 
     def inverse_transform(self, X: ArrayLike) -> Signals:
         """Rows of given coefficients, shape (n, ...) as fitted; dtype kept if floating."""
         check_is_fitted(self)
-        rows = check_array(X, dtype=FLOAT_DTYPES, allow_nd=True)
+        rows = check_rows(X)
         length = self.event_shape_[-1]
         self._refuse_length(rows.shape[-1], self.n_coefficients or length)
-        return idct(rows, n=length, norm="ortho").astype(rows.dtype, copy=False)
+        found = idct(rows, n=length, norm="ortho").astype(rows.dtype, copy=False)
+        return finite_rows(found, self, LARGER_UNIT)
 
     def log_abs_det_jacobian(self, event_shape: tuple[int, ...]) -> float:
         """Logarithm of ``|det dz/dx|``: 0, as the basis is orthonormal; a TypeError where not all is kept."""

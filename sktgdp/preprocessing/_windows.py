@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
+from sktgdp._arrays import common_exponent, refuse_hidden, refuse_times
 from sktgdp.preprocessing._checks import Signals, check_records
 from sktgdp.preprocessing._filters import ZeroPhaseFilter
 from sktgdp.preprocessing._leads import STANDARD_LEADS, lead_positions
@@ -22,6 +23,8 @@ from sktgdp.preprocessing._leads import STANDARD_LEADS, lead_positions
 __all__ = ["BeatWindows", "SlidingWindow", "aggregate_windows"]
 
 Index = NDArray[np.intp]
+FEW_RECORDS, RECORDS_PER_WINDOW = 1_000_000, 100  # more rows of NaN than this are a mistake
+
 POSITIVE = Interval(Real, 0, None, closed="neither")
 
 
@@ -56,20 +59,36 @@ def aggregate_windows(
     >>> aggregate_windows([0.2, 0.4, 0.9], [0, 0, 1]).round(3).tolist()
     [0.3, 0.9]
     """
-    index = column_or_1d(record_index)
+    refuse_times(predictions, "predictions")
     values = check_array(predictions, dtype=np.float64, ensure_2d=False, allow_nd=True)
-    check_consistent_length(values, index)
-    if index.dtype.kind not in "iu" or index.min() < 0:
-        raise ValueError(f"record_index must hold the numbers of records, from 0; got {index.dtype}.")
-    size = int(index.max()) + 1 if n_records is None else n_records
-    if index.max() >= size:
-        raise ValueError(f"record_index names record {index.max()}, but n_records is {size}.")
+    index, size = _records_of(record_index, values, n_records)
     counts = np.bincount(index, minlength=size).reshape(-1, *[1] * (values.ndim - 1))
     start, add = (0.0, np.add) if how == "mean" else (-np.inf, np.maximum)
     gathered = np.full((size, *values.shape[1:]), start)
-    add.at(gathered, index, values)
+    with np.errstate(over="ignore"):
+        add.at(gathered, index, values)
     gathered = gathered / np.maximum(counts, 1) if how == "mean" else gathered
+    if not np.isfinite(gathered[counts.ravel() > 0]).all():
+        raise ValueError("predictions are too large to be averaged: their sum is infinite. Scale them down.")
     return np.where(counts > 0, gathered, np.nan)
+
+
+def _records_of(record_index: ArrayLike, values: NDArray[Any], n_records: int | None) -> tuple[Index, int]:
+    """Checked numbers of the records of all windows, and how many records there are."""
+    refuse_hidden(record_index, "record_index")
+    index = column_or_1d(record_index)
+    check_consistent_length(values, index)
+    if index.dtype.kind not in "iu" or index.min() < 0:
+        raise ValueError(f"record_index must hold the numbers of records, from 0; got {index.dtype}.")
+    size = int(index.max()) + 1 if n_records is None else int(n_records)
+    if n_records is None and size > max(FEW_RECORDS, RECORDS_PER_WINDOW * len(index)):
+        raise ValueError(
+            f"record_index names record {index.max()}, but there are only {len(index)} windows. Number the "
+            "records from 0 without large gaps, as `split` does, or give n_records."
+        )
+    if index.max() >= size:
+        raise ValueError(f"record_index names record {index.max()}, but n_records is {size}.")
+    return index.astype(np.intp), size
 
 
 class _Windows(BaseEstimator):
@@ -95,9 +114,8 @@ class _Windows(BaseEstimator):
             If a record is empty, not finite or too short; its number is named.
         """
         self._validate_params()
-        records = check_records(X)
+        records, size = check_records(X), self._size
         starts = [self._starts(number, record) for number, record in enumerate(records)]
-        size = self._size
         windows = [
             record[:, at : at + size] for record, own in zip(records, starts, strict=True) for at in own
         ]
@@ -261,13 +279,20 @@ class BeatWindows(_Windows):
 
     @property
     def _size(self) -> int:
-        return round(self.before * self.rate) + round(self.after * self.rate)
+        size = round(self.before * self.rate) + round(self.after * self.rate)
+        if size == 0:
+            raise ValueError(
+                f"before={self.before} and after={self.after} make windows of no samples at "
+                f"rate={self.rate}. Give more seconds."
+            )
+        return size
 
     def _starts(self, number: int, record: Signals) -> Sequence[int]:
         starts = self._peaks(number, record) - round(self.before * self.rate)
         return starts[(starts >= 0) & (starts + self._size <= record.shape[1])].tolist()
 
     def _peaks(self, number: int, record: Signals) -> Index:
+        record = np.ldexp(record, -common_exponent(record))  # squares are finite, and not all 0
         try:
             band = ZeroPhaseFilter(5.0, min(15.0, 0.45 * self.rate), self.rate, 2)(self._chosen(record))
         except ValueError as error:
