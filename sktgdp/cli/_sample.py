@@ -19,7 +19,8 @@ from sktgdp.cli._run import Interrupted, UserError, note
 from sktgdp.cli._tables import append_csv, check_output, in_place, is_parquet
 from sktgdp.estimators import load
 from sktgdp.estimators._rows.labels import LabelRuns
-from sktgdp.estimators._sampling.parquet import rows_table, write_parquet
+from sktgdp.estimators._sampling.arrow_rows import rows_table
+from sktgdp.estimators._sampling.parquet import write_parquet
 
 __all__ = ["Drawing", "Model", "load_model", "sample_table", "show_model"]
 

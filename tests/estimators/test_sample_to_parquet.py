@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import pickle
 import resource
 import signal
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.pipeline import Pipeline
 from small_models import TINY, Shift
 
 from sktgdp import DiffusionGenerator
 from sktgdp.estimators._sampling import parquet as _parquet
+from sktgdp.preprocessing import MixedTypeEncoder
 
 FAST: dict[str, Any] = {"random_state": 3, "n_steps": 2}
 
@@ -105,6 +109,114 @@ def test_series_and_several_labels(tmp_path: Path) -> None:
     assert table.column_names == ["channel_0", "channel_1", "label_0", "label_1", "label_2"]
     np.testing.assert_array_equal(np.array(table["channel_1"].to_pylist()), X[:, 1])
     np.testing.assert_array_equal(table["label_2"].to_numpy(), y[:, 2])
+
+
+# What is refused, and what that leaves ---------------------------------------------------------------
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"batch_size": 0}, "batch_size must be an integer of at least 1; got 0"),
+    ({"batch_size": 2.5}, "batch_size must be an integer"),
+    ({"n_samples": "3"}, "n_samples must be an integer of at least 1; got '3'"),
+    ({"y": 7}, "labels that the model has not seen"),
+    ({"y": [1, -1, 1, 1, 7]}, "labels that the model has not seen"),  # in the last batch
+    ({"n_steps": 0}, "n_steps must be at least 1"),
+    ({"solver": "newton"}, "unknown solver"),
+    ({"random_state": -1}, "random_state must be"),
+    ({"label_column": "x0"}, "column 'x0' already"),
+    ({"label_column": 3}, "label_column must be a string; got 3"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED)
+def test_a_refused_call_leaves_nothing(
+    change: dict[str, Any], message: str, model: DiffusionGenerator, tmp_path: Path
+) -> None:
+    """Its folder of parts would stand in the way of the call as it should be."""
+    asked = {"n_samples": 5, "batch_size": 2, **FAST}
+    with pytest.raises((TypeError, ValueError), match=message):
+        model.sample_to_parquet(tmp_path / "a.parquet", **{**asked, **change})
+    assert list(tmp_path.iterdir()) == []
+    asked["n_samples"], asked["batch_size"] = np.int64(5), np.int32(2)
+    assert len(pd.read_parquet(model.sample_to_parquet(tmp_path / "a.parquet", **asked))) == 5
+
+
+PATHS: list[tuple[Any, str]] = [
+    ("a.csv", r"its name ends in \.csv. Name it a\.parquet; for another format write the batches"),
+    ("a.CSV", r"ends in \.CSV"),
+    ("folder", r"is a folder. Name a file in it, such as .*rows\.parquet"),
+    ("link.parquet", "is a link to a file that does not exist"),
+    ("file/a.parquet", "file is a file, so .*a.parquet cannot be written"),
+    ("taken.parquet", "holds other files, such as mine.txt. Move them, or name another file"),
+]
+
+
+@pytest.mark.parametrize(("name", "message"), PATHS)
+def test_places_that_are_refused(name: str, message: str, model: DiffusionGenerator, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.parquet").symlink_to(tmp_path / "nowhere.parquet")
+    (tmp_path / "file").touch()
+    (tmp_path / "taken.parquet.parts").mkdir()
+    (tmp_path / "taken.parquet.parts" / "mine.txt").touch()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises((OSError, ValueError), match=message):
+        model.sample_to_parquet(tmp_path / name, 5, **FAST)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("path", ["", 3, None])
+def test_paths_that_are_none(path: Any, model: DiffusionGenerator) -> None:
+    with pytest.raises(TypeError, match=r"path must be the name of a file, such as 'rows\.parquet'; got "):
+        model.sample_to_parquet(path, 5, **FAST)
+
+
+NUMBERS = np.random.default_rng(0).normal(size=60)
+UNWRITABLE: dict[str, tuple[Any, str]] = {
+    "mixture": ([("x", 1)[i % 2] for i in range(60)], r"values of int and str, .*\.astype\(str\)"),
+    "intervals": (pd.cut(NUMBERS, 3), r"values of Interval, .*\.astype\(str\)"),
+    "quadruple": (NUMBERS.astype(np.longdouble), r"values of float.*\.astype\(float\)"),
+    "integers": ([(10**30, 1)[i % 2] for i in range(60)], "integers of more than 64 bits.*"),
+}
+
+
+@pytest.mark.parametrize("kind", UNWRITABLE)
+def test_columns_without_a_type_are_refused_before_anything_is_drawn(kind: str, tmp_path: Path) -> None:
+    values, message = UNWRITABLE[kind]
+    if kind == "quadruple" and np.longdouble is np.float64:
+        pytest.skip("this platform has no longer floats")
+    frame = pd.DataFrame({"a": NUMBERS, "b": pd.Series(values)})
+    model = DiffusionGenerator(**TINY).fit(frame)
+    with pytest.raises(TypeError, match=f"Column 'b' holds {message}, or draw with sample_batches"):
+        model.sample_to_parquet(tmp_path / "a.parquet", 5, **FAST)
+    assert list(tmp_path.iterdir()) == []
+
+
+OBJECTS: dict[str, list[Any]] = {
+    "decimals": [Decimal("1.5"), Decimal("1000.125"), Decimal(3)],
+    "missing": ["x", "y", None],
+    "numbers": [1, 2.5, 7],
+    "dates": [datetime.date(2020, 1, 2), None, datetime.date(1920, 1, 2)],
+}
+
+
+@pytest.mark.parametrize("kind", OBJECTS)
+@pytest.mark.parametrize("in_steps", [False, True])
+def test_batches_of_objects_have_one_type(kind: str, in_steps: bool, tmp_path: Path) -> None:
+    """Arrow infers types from values: batches of one row each would have several."""
+    values = pd.Series([OBJECTS[kind][i % 3] for i in range(60)], dtype=object)
+    transformer = Pipeline([("encode", MixedTypeEncoder())]) if in_steps else "auto"
+    model = DiffusionGenerator(transformer=transformer, **TINY).fit(pd.DataFrame({"a": NUMBERS, "b": values}))
+    path = model.sample_to_parquet(tmp_path / "a.parquet", 20, batch_size=1, **FAST)
+    X, _ = model.sample(20, **FAST)
+    assert X["b"].nunique(dropna=False) > 1
+    found = pd.read_parquet(path)["b"]
+    assert found.dropna().tolist() == X["b"].dropna().tolist()
+    assert found.isna().tolist() == X["b"].isna().tolist()
+
+
+def test_foreign_order_of_bytes(tmp_path: Path) -> None:
+    X = NUMBERS.reshape(30, 2).astype(">f4")
+    model = DiffusionGenerator(**TINY).fit(X)
+    path = model.sample_to_parquet(tmp_path / "a.parquet", 5, batch_size=2, **FAST)
+    np.testing.assert_array_equal(pd.read_parquet(path).to_numpy(), model.sample(5, **FAST)[0])
 
 
 # Interruption ---------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import joblib
@@ -29,7 +30,7 @@ from sktgdp.estimators._sampling.row_noise import RowNoise
 from sktgdp.metrics._workers import n_workers
 from sktgdp.solvers import sample
 
-__all__ = ["Draw", "draw_rows", "is_out_of_memory", "rows_at_a_time"]
+__all__ = ["Draw", "check_sizes", "draw_rows", "is_out_of_memory", "rows_at_a_time"]
 
 # Rows go through a network in whole multiples of this: missing ones are drawn too, and dropped.
 FEWEST = ByRank(32, 4)
@@ -46,6 +47,13 @@ class Draw(NamedTuple):
     seed: int
     solver: str
     n_steps: int
+
+
+def check_sizes(**sizes: Any) -> None:
+    """Refuse numbers of rows, given by name, that are no integers of at least 1."""
+    for name, value in sizes.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
+            raise ValueError(f"{name} must be an integer of at least 1; got {value!r}.")
 
 
 def draw_rows(generator: Any, draw: Draw, codes: NDArray[np.float32] | None, rows: range) -> Floats:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -18,7 +17,7 @@ from torch import Tensor
 from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._rows.domains import Floats, InputForm
 from sktgdp.estimators._rows.labels import LabelCode, LabelPrior, LabelRuns
-from sktgdp.estimators._sampling.chunks import Draw, draw_rows
+from sktgdp.estimators._sampling.chunks import Draw, check_sizes, draw_rows
 from sktgdp.estimators._sampling.parquet import write_parquet
 from sktgdp.estimators._sampling.support import SampleDiagnostics, without_copies
 from sktgdp.estimators._state.memory import draw_seed
@@ -178,12 +177,12 @@ class SamplingMixin:
 
         Finished batches lie in the folder ``<path>.parts``. If the process is killed or the disk is full, the
         same call goes on after them and ends with the same rows, by the seed that the first one drew; any
-        other call is refused.
+        other call is refused. A call that fails before its first batch is written leaves nothing.
 
         Parameters
         ----------
         path : path-like
-            File to write; it must not exist.
+            File to write; it must not exist, and its name must not end as that of another format does.
         n_samples, y, random_state, n_steps, solver
             As for `sample`.
         batch_size : int, optional
@@ -195,7 +194,8 @@ class SamplingMixin:
         -------
         Path
             Frames keep their columns and dtypes. The columns of arrays are ``x0``, ``x1`` and so on; a
-            channel of series is a column ``channel_0`` of lists.
+            channel of series is a column ``channel_0`` of lists. Values without a type in Parquet, such as
+            intervals, are refused before the first batch is drawn.
         """
         check_is_fitted(self)
         options = {"random_state": random_state, "n_steps": n_steps, "solver": solver}
@@ -219,9 +219,7 @@ class SamplingMixin:
     ) -> Iterator[tuple[Any, NDArray[Any] | None, SampleDiagnostics]]:
         """Batches from row ``first`` on, which starts one."""
         check_is_fitted(self)
-        for name, value in {"n_samples": n_samples, "batch_size": batch_size}.items():
-            if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-                raise ValueError(f"{name} must be an integer of at least 1; got {value!r}.")
+        check_sizes(n_samples=n_samples, batch_size=batch_size)
         seed = draw_seed(self.random_state if random_state is None else random_state)
         rng = np.random.default_rng([seed, 1])
         method = self.solver if solver is None else solver
