@@ -46,7 +46,7 @@ ROOMS = {
     **{name: room({"process"}, "torch") for name in LAYER_2},
     "metrics": room({"_arrays"}, "numpy scipy sklearn joblib"),
     "preprocessing": room({"_arrays"}, "numpy scipy sklearn", "pandas"),
-    "_storage": room({"exceptions"}, "numpy torch safetensors", "pandas"),
+    "_storage": room({"exceptions"}, "numpy torch safetensors", "pandas pyarrow"),
     "datasets": room(MATHEMATICS | {"_extras"}, "numpy scipy sklearn torch tqdm", "pandas wfdb"),
     "estimators": room(
         MATHEMATICS | LAYER_3 | {"_extras", "exceptions"},

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 import safetensors.torch
 from torch import Tensor
 
+from sktgdp._storage._codec import LONGEST_NUMBER
 from sktgdp.exceptions import ModelFileError
 
 __all__ = ["SCHEMA", "Archive", "read_archive", "write_archive"]
@@ -39,7 +40,6 @@ SCHEMA = 1
 DOCUMENT = "model.json"
 KEYS = {"format", "schema", "writer", "tensors", "content", "digest"}
 MOST_DOCUMENT_BYTES = 2**25
-LONGEST_NUMBER = 40  # digits; no value that is written has more
 TENSOR_FILE = re.compile(r"[0-9a-f]{64}\.safetensors")
 
 Read = Callable[[str], bytes]
@@ -71,7 +71,7 @@ def write_archive(path: str | Path, content: Any, tensors: Mapping[str, Tensor],
     ModelFileError
         If there is something else than a model at the path, or ``content`` is too large.
     """
-    path = Path(path)
+    path = _checked(path)
     as_zip = path.suffix.lower() == ".zip"
     _refuse_others(path, as_zip)
     data = safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})
@@ -92,7 +92,7 @@ def read_archive(path: str | Path) -> Archive:
     ModelFileError
         Whatever is wrong with them.
     """
-    path = Path(path)
+    path = _checked(path)
     try:
         if path.is_dir():
             return _read(lambda name: _read_file(path / name))
@@ -104,6 +104,12 @@ def read_archive(path: str | Path) -> Archive:
         raise ModelFileError(f"{path}: {error}") from error.__cause__
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _checked(path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise TypeError(f"path must be the name of a folder, or of a file that ends in .zip; got {path!r}.")
+    return Path(path)
 
 
 def _read(read: Read) -> Archive:
@@ -181,6 +187,8 @@ def _parse(data: bytes) -> Any:
 
 # Folders --------------------------------------------------------------------------------------------
 def _read_file(path: Path) -> bytes:
+    if not path.exists():
+        raise ModelFileError(f"{path.name} is missing.")
     status = path.stat()  # before it is opened: a pipe would wait forever
     if not stat.S_ISREG(status.st_mode):
         raise ModelFileError(f"{path.name} is no regular file.")
@@ -235,11 +243,17 @@ def _beside(path: Path) -> Path:
 
 def _refuse_others(path: Path, as_zip: bool) -> None:
     """Raise where there is something else than a model, which saving would overwrite."""
+    if path.is_symlink() and not path.exists():
+        raise ModelFileError(f"{path} is a link to what does not exist. Remove it, or choose another path.")
+    folder = next(each for each in path.absolute().parents if each.exists())
+    if not folder.is_dir():
+        raise ModelFileError(f"{folder} is a file, so {path} cannot be made. Choose another path.")
     if not path.exists() or (not as_zip and path.is_dir() and not any(path.iterdir())):
         return
     try:
         if path.is_dir() == as_zip:
-            raise ModelFileError("a folder" if as_zip else "a file")
+            kinds = ("folder", "no name in .zip") if as_zip else ("file", "a name in .zip")
+            raise ModelFileError(f"it is a {kinds[0]}, for which a model needs {kinds[1]}.")
         if as_zip:
             with path.open("rb") as file:
                 _document(_zip_reader(file, path))
@@ -247,8 +261,8 @@ def _refuse_others(path: Path, as_zip: bool) -> None:
             _document(lambda name: _read_file(path / name))
     except (ModelFileError, OSError) as error:
         raise ModelFileError(
-            f"{path} exists and is no model of this version of sktgdp ({error}); it is left as it is. Choose "
-            "another path, or remove it."
+            f"{path} exists and is no model of this version of sktgdp ({str(error).rstrip('.')}); it is left "
+            "as it is. Choose another path, or remove it."
         ) from error
 
 

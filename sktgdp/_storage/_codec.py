@@ -1,9 +1,10 @@
 """Between values and JSON: one table of kinds, each of which knows one sort of value both ways.
 
-None, booleans, strings, integers, finite floats and lists are themselves. Any other value is an object
-``{"type": tag, ...}`` that the kind of this tag writes and reads. What occurs twice is written once and
-referred to by number, so that parts shared before are shared afterwards. A value of no kind is refused in
-writing, a tag of no kind in reading; nothing is looked up by a name that a file gives but in such tables.
+None, booleans, strings, integers that are not too long, finite floats and lists are themselves. Any other
+value is an object ``{"type": tag, ...}`` that the kind of this tag writes and reads. What occurs twice is
+written once and referred to by number, so that parts shared before are shared afterwards. A value of no kind
+is refused in writing, a tag of no kind in reading; nothing is looked up by a name that a file gives but in
+such tables.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from torch import Tensor
 
 from sktgdp.exceptions import ModelFileError, NotStorableError
 
-__all__ = ["Fields", "Kind", "Reader", "Writer"]
+__all__ = ["LONGEST_NUMBER", "Fields", "Kind", "Reader", "Writer"]
 
 PLAIN = (bool, str)
+LONGEST_NUMBER = 40  # characters of a number in JSON; longer integers are written as texts
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class Writer:
 
     def write(self, value: Any, where: str) -> Any:
         """JSON of a value; ``where`` names it, in errors and among the arrays."""
-        if value is None or type(value) in PLAIN or type(value) is int:
+        if value is None or type(value) in PLAIN:
+            return value
+        if type(value) is int and abs(value) < 10 ** (LONGEST_NUMBER - 1):
             return value
         if type(value) is float and math.isfinite(value):
             return value

@@ -21,6 +21,8 @@ NAMED_DTYPES = re.compile(
     r"|(u?int(8|16|32|64)|float|double|bool|string|large_string|date32\[day\]|timestamp\[(s|ms|us|ns)\])"
     r"\[pyarrow\]"
 )
+ZONED = re.compile(r"timestamp\[(s|ms|us|ns), tz=(.+)\]")
+ARROW = re.compile(rf"string|halffloat|date64\[ms\]|duration\[(s|ms|us|ns)\]|{ZONED.pattern}")
 # Not "dateutil/...", which is a file to be opened.
 ZONE = re.compile(r"(?!dateutil|tzlocal)[A-Za-z_]+([/+-][A-Za-z0-9_+-]+)*|UTC[+-]\d\d:\d\d")
 
@@ -55,9 +57,22 @@ def _write_dtype(writer: Writer, value: Any, where: str) -> dict[str, Any]:
         if not ZONE.fullmatch(record["zone"]) or pd.DatetimeTZDtype(value.unit, record["zone"]) != value:
             raise NotStorableError(f"{where} has the time zone {value.tz!r}, which its name does not tell.")
         return record
-    if not NAMED_DTYPES.fullmatch(str(value)) or pd.api.types.pandas_dtype(str(value)) != value:
+    if NAMED_DTYPES.fullmatch(str(value)) and pd.api.types.pandas_dtype(str(value)) == value:
+        return {"name": str(value)}
+    kind = str(getattr(value, "pyarrow_dtype", ""))
+    if not ARROW.fullmatch(kind) or _arrow_dtype(kind) != value:
         raise NotStorableError(f"{where} has the dtype {value!r}, which a model's files have no place for.")
-    return {"name": str(value)}
+    return {"name": "arrow", "of": kind}
+
+
+def _arrow_dtype(text: str) -> Any:
+    """Give the dtype of an Arrow type that has no name to pandas, or that of another one."""
+    import pandas as pd
+    import pyarrow as pa
+
+    if found := ZONED.fullmatch(text):
+        return pd.ArrowDtype(pa.timestamp(found[1], _zone(found[2])))
+    return pd.ArrowDtype(pa.type_for_alias(text))
 
 
 def _read_dtype(reader: Reader, fields: Fields) -> Any:
@@ -74,6 +89,11 @@ def _read_dtype(reader: Reader, fields: Fields) -> Any:
         if storage not in ("python", "pyarrow"):
             raise ModelFileError(f"{fields.where}.storage is {storage!r}.")
         return pd.StringDtype(storage, na_value=np.nan) if nan else pd.StringDtype(storage)
+    if name == "arrow":
+        kind = fields.text("of")
+        if not ARROW.fullmatch(kind):
+            raise ModelFileError(f"{kind!r} is not the name of an Arrow type.")
+        return _arrow_dtype(kind)
     if name == "datetime":
         return pd.DatetimeTZDtype(fields.text("unit"), _zone(fields.text("zone")))
     if not NAMED_DTYPES.fullmatch(name):

@@ -75,6 +75,13 @@ def text_kind(tag: str, kind: type, to: Callable[[Any], str], back: Callable[[st
     )
 
 
+def _read_integer(text: str) -> int:
+    value = int(text, 16)
+    if hex(value) != text:
+        raise ModelFileError(f"{text[:40]!r} is no integer in base 16.")
+    return value
+
+
 # Dtypes and arrays ----------------------------------------------------------------------------------
 def checked_dtype(text: str) -> np.dtype[Any]:
     """The dtype of this code; those of records are refused."""
@@ -176,6 +183,7 @@ def _write_timedelta(writer: Writer, value: datetime.timedelta, where: str) -> d
 
 
 VALUE_KINDS = (
+    text_kind("integer", int, hex, _read_integer),  # of any number of digits
     text_kind("float", float, str, ODD_FLOATS.__getitem__),
     Kind("tuple", exactly(tuple), lambda w, v, at: {"of": w.write(list(v), at)},
          lambda r, f: tuple(r.read(f.items("of"), f.where))),

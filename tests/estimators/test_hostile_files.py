@@ -287,6 +287,12 @@ def test_documents_that_are_no_model(folder: Path, tmp_path: Path, change: Any, 
         sktgdp.load(model)
 
 
+@pytest.mark.parametrize("text", ["1", "0x1_0", " 0x1", "0xg", "0X1"])
+def test_long_integers_are_written_in_one_way(text: str) -> None:
+    with pytest.raises(ModelFileError, match="integer"):
+        load_content({"type": "integer", "value": text}, {})
+
+
 def test_missing_and_odd_paths(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="cannot be read: No such file"):
         sktgdp.load(tmp_path / "none")

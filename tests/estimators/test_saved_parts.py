@@ -14,6 +14,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.base import clone
@@ -65,7 +66,7 @@ def through_files(value: Any, path: Path) -> Any:
 
 UTC = datetime.timezone.utc
 VALUES: dict[str, Any] = {
-    "plain": [None, True, 3, -(2**63), 10**30, 0.1, 1e-320, "ä\x00\ud800", [], [[1]]],
+    "plain": [None, True, 3, -(2**63), 10**30, -(10**50), 0.1, 1e-320, "ä\x00\ud800", [], [[1]]],
     "containers": ((), (1, (2.0,)), {"a": {"b": ()}}, {1: "x", (2, "y"): None, None: 0}, slice(1, None, 2)),
     "odd floats": (float("inf"), -float("inf")),
     "times": (datetime.date(1, 2, 3), datetime.timedelta(-1, 2, 3), decimal.Decimal("1.10")),
@@ -124,6 +125,7 @@ PANDAS_DTYPES: list[Any] = [
     "Int8", "UInt64", "Float32", "boolean", "string", "string[pyarrow]", "datetime64[us, UTC]",
     "datetime64[ns, Europe/Vienna]", CUT.dtype, pd.CategoricalDtype([2, 1], ordered=True),
     pd.CategoricalDtype(), pd.StringDtype("python", na_value=np.nan), "int64[pyarrow]", "double[pyarrow]",
+    *map(pd.ArrowDtype, (pa.string(), pa.timestamp("us", "Europe/Vienna"), pa.duration("s"), pa.date64())),
 ]  # fmt: skip
 
 
@@ -259,6 +261,30 @@ def test_what_cannot_be_stored_is_named(tmp_path: Path) -> None:
     model = DiffusionGenerator(**TINY_NETWORK).fit(ROWS)
     model.note = "mine"
     with pytest.raises(NotStorableError, match=r"attributes with no place: \['note'\]"):
+        model.save(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+UNSTORABLE: dict[str, tuple[Any, str]] = {
+    "values": (
+        [1j, 2j],
+        "A value of column 'b', 1j, has no place in a model's files. Fit on values of another",
+    ),
+    "dtype": (
+        pd.array([b"a", b"b"], pd.ArrowDtype(pa.binary())),
+        r"dtype of column 'b', binary\[pyarrow\], has",
+    ),
+    "labels": (np.array([datetime.time(1), datetime.time(2)]), r"A label, 01:00:00, .* \.astype\(str\)"),
+}
+
+
+@pytest.mark.parametrize("kind", UNSTORABLE)
+def test_columns_that_cannot_be_stored_are_named(kind: str, tmp_path: Path) -> None:
+    values, message = UNSTORABLE[kind]
+    column = pd.Series(values, dtype=None if kind == "dtype" else object)[np.arange(40) % 2]
+    frame = pd.DataFrame({"a": ROWS[:, 0], "b": ROWS[:, 1] if kind == "labels" else column.array})
+    model = DiffusionGenerator(**TINY_NETWORK).fit(frame, column.to_numpy() if kind == "labels" else None)
+    with pytest.raises(NotStorableError, match=message):
         model.save(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 

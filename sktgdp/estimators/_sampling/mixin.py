@@ -182,7 +182,7 @@ class SamplingMixin:
         Parameters
         ----------
         path : path-like
-            File to write; it must not exist, and its name must not end as that of another format does.
+            File to write; it must not exist.
         n_samples, y, random_state, n_steps, solver
             As for `sample`.
         batch_size : int, optional
@@ -194,8 +194,7 @@ class SamplingMixin:
         -------
         Path
             Frames keep their columns and dtypes. The columns of arrays are ``x0``, ``x1`` and so on; a
-            channel of series is a column ``channel_0`` of lists. Values without a type in Parquet, such as
-            intervals, are refused before the first batch is drawn.
+            channel of series is a column ``channel_0`` of lists. What Parquet cannot hold is refused first.
         """
         check_is_fitted(self)
         options = {"random_state": random_state, "n_steps": n_steps, "solver": solver}

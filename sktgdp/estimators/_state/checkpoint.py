@@ -27,7 +27,7 @@ from skorch.callbacks import Callback
 
 from sktgdp import __version__
 from sktgdp.estimators._state.digest import digest
-from sktgdp.estimators._state.files import read_state, replace_file, write_state
+from sktgdp.estimators._state.files import checked_folder, read_state, replace_file, write_state
 from sktgdp.estimators._state.memory import FitMemory
 from sktgdp.exceptions import CheckpointError
 
@@ -205,8 +205,7 @@ def open_checkpoint(given: Checkpoint, estimator: Any) -> Iterator[FitCheckpoint
         return
     if not isinstance(given, str | Path):
         raise TypeError(f"checkpoint must be a path or None; got {type(given).__name__}.")
-    folder, kind = Path(given), type(estimator).__name__
-    _make_folder(folder)
+    folder, kind = _make_folder(given), type(estimator).__name__
     try:
         with FileLock(folder / LOCK, timeout=0):
             header = (
@@ -226,9 +225,11 @@ def open_checkpoint(given: Checkpoint, estimator: Any) -> Iterator[FitCheckpoint
         ) from error
 
 
-def _make_folder(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise CheckpointError(f"checkpoint must be a folder, or a path for a new one; {folder} is a file.")
+def _make_folder(given: str | Path) -> Path:
+    try:
+        folder = checked_folder(given, "checkpoint")
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
     folder.mkdir(parents=True, exist_ok=True)
     others = {file.name for file in folder.iterdir()} - {LOCK, f"{HEADER}.new"}
     if others and HEADER not in others:
@@ -236,6 +237,7 @@ def _make_folder(folder: Path) -> None:
             f"{folder} is no checkpoint; it holds {', '.join(sorted(others)[:3])}. Give a path for a new "
             "folder."
         )
+    return folder
 
 
 def _read_header(folder: Path) -> dict[str, Any]:

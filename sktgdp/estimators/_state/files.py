@@ -21,7 +21,26 @@ from torch import Tensor
 
 from sktgdp.exceptions import CheckpointError
 
-__all__ = ["read_state", "replace_file", "write_state"]
+__all__ = ["checked_folder", "read_state", "replace_file", "write_state"]
+
+
+def checked_folder(given: str | Path, name: str) -> Path:
+    """The path of a folder that is there or can be made; ``name`` is that of the argument.
+
+    Raises
+    ------
+    ValueError
+        It is empty, or there is something else at the path or above it.
+    """
+    if not str(given):
+        raise ValueError(f"{name} is an empty path. Give the path of a folder, or None.")
+    path = Path(given)
+    places = (path.absolute(), *path.absolute().parents)
+    found = next(each for each in places if each.exists() or each.is_symlink())
+    if not found.is_dir():
+        kind = "a file" if found.exists() else "a link to what does not exist"
+        raise ValueError(f"{name} must be a folder, or a path for a new one; {found} is {kind}.")
+    return path
 
 
 def replace_file(path: Path, data: bytes) -> None:

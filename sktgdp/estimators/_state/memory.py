@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_memory
 
 from sktgdp import __version__
 from sktgdp.estimators._state.digest import digest
+from sktgdp.estimators._state.files import checked_folder
 
 __all__ = ["FitMemory", "draw_seed", "settings_of"]
 
@@ -63,7 +64,9 @@ class FitMemory:
     """
 
     def __init__(self, memory: Any) -> None:
-        self.store = check_memory(str(memory) if isinstance(memory, Path) else memory)
+        if isinstance(memory, str | Path):
+            memory = str(checked_folder(memory, "memory"))
+        self.store = check_memory(memory)
         self.location = getattr(self.store, "location", None)
 
     def seed(self, random_state: Any) -> int:

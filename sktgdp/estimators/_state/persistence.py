@@ -106,12 +106,21 @@ def load(path: str | Path, *, device: str = "auto", trusted: Iterable[Any] = ())
     >>> gen.save("model.zip")  # doctest: +SKIP
     >>> X_new, y_new = sktgdp.load("model.zip").sample(100)  # doctest: +SKIP
     """
-    named = {each.__name__: each for each in trusted}
+    named = _named(trusted)
     where, archive = resolve_device(device), read_archive(path)
     try:
         return _read(Reader(_kinds(), archive.tensors, device=where, trusted=named), archive.content)
     except (ModelFileError, RecursionError) as error:
         raise ModelFileError(f"{path}: {error}") from error.__cause__
+
+
+def _named(trusted: Any) -> dict[str, Any]:
+    """Classes and functions by their names."""
+    given = list(trusted) if isinstance(trusted, Iterable) and not isinstance(trusted, str) else [trusted]
+    odd = [each for each in given if not hasattr(each, "__name__")]
+    if odd:
+        raise TypeError(f"trusted must be a list of classes and functions themselves; got {odd[0]!r}.")
+    return {each.__name__: each for each in given}
 
 
 def _read(reader: Reader, content: Any) -> Any:
@@ -157,6 +166,7 @@ def _write_object(writer: Writer, value: Any, where: str) -> dict[str, Any]:
     from sktgdp.estimators._state.stored import EVERY_ESTIMATOR, STORED
 
     stored, state = STORED[type(value)], dict(vars(value))
+    _refuse_by_name(writer, stored.named(value))
     record: dict[str, Any] = {"class": type(value).__name__}
     known = {**stored.attributes, **stored.optional}
     if isinstance(value, BaseEstimator):
@@ -172,6 +182,18 @@ def _write_object(writer: Writer, value: Any, where: str) -> dict[str, Any]:
     if unknown:
         raise NotStorableError(f"{where}, a {type(value).__name__}, has attributes with no place: {unknown}.")
     return record | {"state": {name: writer.write(part, f"{where}.{name}") for name, part in state.items()}}
+
+
+def _refuse_by_name(writer: Writer, parts: Iterable[tuple[str, Any]]) -> None:
+    """Refuse what has no place in the files under the name that the user gave it."""
+    for name, part in parts:
+        try:
+            Writer(writer.kinds).write(part, name)
+        except NotStorableError as error:
+            raise NotStorableError(
+                f"{name}, {part}, has no place in a model's files. Fit on values of another type, such as "
+                "those of .astype(str)."
+            ) from error
 
 
 def _read_object(reader: Reader, fields: Fields) -> Any:

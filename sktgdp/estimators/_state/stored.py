@@ -8,7 +8,8 @@ take their defaults.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -78,6 +79,15 @@ def _check_form(value: InputForm) -> None:
     require(len(value.columns) == len(value.dtype), "other numbers of columns and dtypes")
 
 
+def _named_dtypes(value: InputForm) -> Iterable[tuple[str, Any]]:
+    pairs = () if value.columns is None else zip(value.columns, value.dtype, strict=True)
+    return ((f"The dtype of column {name!r}", dtype) for name, dtype in pairs)
+
+
+def _named_classes(value: LabelCode) -> Iterable[tuple[str, Any]]:
+    return (("A label", each) for each in value.classes.tolist())
+
+
 def _check_support(value: Support) -> None:
     require(value.low.shape == value.high.shape, "ranges of another shape")
     require(bool((value.low <= value.high).all()), "empty ranges")
@@ -96,6 +106,7 @@ SMALL = (
         {"kind": one_of("none", "class", "multilabel"), "classes": array("iufbUSOmM", 1)},
         {"dtype": instance(np.dtype)},
         check=_check_labels,
+        named=_named_classes,
     ),
     Stored(LabelPrior, {"rows": floats(2), "frequencies": floats(1)}, check=_check_prior),
     Stored(
@@ -104,6 +115,7 @@ SMALL = (
          "columns": optional(lambda value: hasattr(value, "is_unique"))},
         {"constant": optional(instance(np.ndarray))},
         check=_check_form,
+        named=_named_dtypes,
     ),
     Stored(Support, dict.fromkeys(("low", "high"), instance(np.ndarray)), check=_check_support),
     Stored(SeriesUnits, dict.fromkeys(("mean", "scale"), floats(2)) | {"event_shape": shape},

@@ -5,7 +5,7 @@ See `sktgdp.estimators._state.stored` for the tables' meaning.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +67,11 @@ def _nothing(value: Any) -> None:
     """Check nothing more."""
 
 
+def _unnamed(value: Any) -> Iterable[tuple[str, Any]]:
+    """Name no part in another way than by its place."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Stored:
     """What is stored of one class.
@@ -82,6 +87,8 @@ class Stored:
         Parameters and attributes that belong to a process, not to a model, or follow from the others.
     check : callable (instance) -> None
         Raises where attributes contradict each other.
+    named : callable (instance) -> pairs of a name and a part
+        Parts of the user's rows, for which the attributes' names say nothing to the user.
     """
 
     kind: type
@@ -89,6 +96,7 @@ class Stored:
     optional: Mapping[str, Check] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     check: Callable[[Any], None] = _nothing
+    named: Callable[[Any], Iterable[tuple[str, Any]]] = _unnamed
 
 
 def _scaled(*names: str) -> Callable[[Any], None]:
@@ -155,6 +163,10 @@ def _check_category(value: CategoryColumn) -> None:
     require(value.frequencies.shape == (value.width,) and value.scale > 0, "other numbers of categories")
     require(len(value.missing_mark) < 2 and value.width > 0, "several marks of missing values")
     require(len(value.codes) == len(value.categories), "categories that come twice")
+
+
+def _named_categories(value: CategoryColumn) -> Iterable[tuple[str, Any]]:
+    return ((f"A value of column {value.name!r}", category) for category in value.categories)
 
 
 def _check_mixed(value: MixedTypeEncoder) -> None:
@@ -247,6 +259,7 @@ COLUMNS = (
          "categories": each(instance(Hashable)), "frequencies": floats(1), "scale": number},
         dropped=("codes", "loose_codes"),
         check=_check_category,
+        named=_named_categories,
     ),
 )  # fmt: skip
 TRANSFORMERS = (
