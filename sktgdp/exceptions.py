@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "MemorizationWarning", "ModelFileError", "NotStorableError", "OverlapWarning"]
+__all__ = [
+    "CheckpointError",
+    "ColumnError",
+    "MemorizationWarning",
+    "ModelFileError",
+    "NotStorableError",
+    "OverlapWarning",
+]
 
 
 class CheckpointError(ValueError):
     """A checkpoint of another fit, a damaged one, or one that another process is using."""
+
+
+class ColumnError(ValueError):
+    """A column of a table that cannot be used as it is.
+
+    Attributes
+    ----------
+    problem : str
+        What is wrong with which column.
+    kind : {"missing", "unknown", "empty"}
+        Missing values where there were none in ``fit``, categories that were not there, or nothing at all.
+    remedy : str
+        What to do about it in Python; whoever has other means for it puts them in this place.
+    """
+
+    def __init__(self, problem: str, kind: str, remedy: str) -> None:
+        super().__init__(problem, kind, remedy)
+        self.problem, self.kind, self.remedy = problem, kind, remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.remedy}"
 
 
 class MemorizationWarning(UserWarning):

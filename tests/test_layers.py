@@ -45,7 +45,7 @@ ROOMS = {
     "process": room(set(), "torch"),
     **{name: room({"process"}, "torch") for name in LAYER_2},
     "metrics": room({"_arrays"}, "numpy scipy sklearn joblib"),
-    "preprocessing": room({"_arrays"}, "numpy scipy sklearn", "pandas"),
+    "preprocessing": room({"_arrays", "exceptions"}, "numpy scipy sklearn", "pandas"),
     "_storage": room({"exceptions"}, "numpy torch safetensors", "pandas pyarrow"),
     "datasets": room(MATHEMATICS | {"_extras"}, "numpy scipy sklearn torch tqdm", "pandas wfdb"),
     "estimators": room(

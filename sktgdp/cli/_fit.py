@@ -15,13 +15,20 @@ from sktgdp.cli._pair import Reading, Table, labels_of, named, read_pair
 from sktgdp.cli._run import UserError
 from sktgdp.cli._tables import refuse_existing
 from sktgdp.estimators import DiffusionGenerator, DomainClassifier, TGDPGenerator
-from sktgdp.estimators._rows.units import COMMON_CATEGORIES
 from sktgdp.estimators._training.devices import resolve_device
+from sktgdp.exceptions import ColumnError
 
 __all__ = ["LAYOUT", "Training", "describe", "fit_tables"]
 
 SHOWN = 12  # names in a line
 LAYOUT = "table.json"  # beside the model's own files: the columns of the table, with the labels among them
+
+# What to do about a `ColumnError` here.
+REMEDIES = {
+    "missing": "Leave such rows out with --drop-missing, or the column with --drop.",
+    "unknown": "Leave these rows out, or the column with --drop.",
+    "empty": "Leave it out with --drop.",
+}
 
 
 class Training(NamedTuple):
@@ -74,8 +81,8 @@ def fit_tables(
     except (TypeError, ValueError) as error:
         words = {"X_src": str(source), "X_tgt": str(target)}
         words |= {"y_src": f"{source}, column {label}:", "y_tgt": f"{target}, column {label}:"}
-        text = str(error).replace(COMMON_CATEGORIES, "")
-        raise UserError(named(text, words) + _remedy(text)) from error
+        text = f"{error.problem} {REMEDIES[error.kind]}" if isinstance(error, ColumnError) else str(error)
+        raise UserError(named(text, words)) from error
     if not generator.diagnostics_.get("n_drawn", 1):
         raise UserError(
             "The fit has diverged: its model gives no finite row, and is not saved. Lower --lr, or leave out "
@@ -101,14 +108,6 @@ def _check_place(model: Path, force: bool) -> None:
     folder = next(each for each in model.absolute().parents if each.exists())
     if not os.access(folder, os.W_OK):
         raise UserError(f"--model {model}: the folder {folder} cannot be written to.")
-
-
-def _remedy(text: str) -> str:
-    if "missing values; it had none" in text:
-        return " Leave such rows out with --drop-missing, or the column with --drop."
-    if "categories unknown in" in text:
-        return " Leave these rows out, or the column with --drop."
-    return " Leave it out with --drop." if "only missing values" in text else ""
 
 
 def _counted(table: Table, y: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sktgdp.exceptions import ColumnError
 from sktgdp.preprocessing._levels import indicator_scale
 from sktgdp.preprocessing._numbers import (
     BooleanColumn,
@@ -54,7 +55,8 @@ class CategoryColumn:
         """Learn the categories, those of the dtype or those seen, and their frequencies."""
         missing = missing_entries(column)
         if missing.all():
-            raise ValueError(f"Column {self.name!r} has only missing values: there is nothing to learn from.")
+            problem = f"Column {self.name!r} has only missing values: there is nothing to learn from."
+            raise ColumnError(problem, "empty", "Leave it out.")
         values = np.asarray(column.astype(object))
         self.missing_mark = values[missing][:1]  # none where nothing is missing
         self.categories = self._known(values[~missing])
@@ -115,7 +117,8 @@ class CategoryColumn:
         """Numbers of the categories, shape (n,)."""
         missing = missing_entries(column)
         if missing.any() and not len(self.missing_mark):
-            raise ValueError(f"Column {self.name!r} has missing values; it had none in fit.")
+            problem = f"Column {self.name!r} has missing values; it had none in fit."
+            raise ColumnError(problem, "missing", "Fill them in, or leave these rows out.")
         codes = np.full(len(missing), len(self.categories))
         values = np.asarray(column.astype(object))[~missing]
         known, loose = self.codes, self.loose_codes
@@ -126,7 +129,8 @@ class CategoryColumn:
         unseen = list(dict.fromkeys(values[codes[~missing] < 0]))
         if unseen:
             more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
-            raise ValueError(f"Column {self.name!r} has categories unknown in fit: {unseen[:5]}{more}.")
+            problem = f"Column {self.name!r} has categories unknown in fit: {unseen[:5]}{more}."
+            raise ColumnError(problem, "unknown", "Leave these rows out.")
         return codes
 
     def _unhashable(self, values: NDArray[Any]) -> TypeError:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
+from sktgdp.exceptions import ColumnError
 from sktgdp.preprocessing._levels import Levels
 
 __all__ = [
@@ -122,7 +123,8 @@ class NumericColumn:
         """Learn the range, the scale, and how often values are missing."""
         missing, values = self._split(column)
         if missing.all():
-            raise ValueError(f"Column {self.name!r} has only missing values: there is nothing to learn from.")
+            problem = f"Column {self.name!r} has only missing values: there is nothing to learn from."
+            raise ColumnError(problem, "empty", "Leave it out.")
         self.missing_rate = float(missing.mean())
         self.learn(values)
         self.levels = Levels.of(values) if self.numeric == "levels" else None
@@ -140,7 +142,8 @@ class NumericColumn:
         if self.missing_rate:
             z[:, 1] = (missing - self.missing_rate) / self._mark_scale
         elif missing.any():
-            raise ValueError(f"Column {self.name!r} has missing values; it had none in fit.")
+            problem = f"Column {self.name!r} has missing values; it had none in fit."
+            raise ColumnError(problem, "missing", "Fill them in, or leave these rows out.")
         return z
 
     def inverse(self, z: Floats) -> tuple[NDArray[Any], Mask]:

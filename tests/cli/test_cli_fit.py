@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,28 @@ def test_rows_with_missing_values(place: Workplace) -> None:
     status, out, err = place.run(*fit, "--missing", "?", "--drop-missing", *QUICK)
     assert (status, err) == (0, f"{place.folder}/target.csv: left out 2 of 20 rows with missing values.\n")
     assert "target.csv: 18 rows" in out
+
+
+COLUMNS: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "target",
+        {"height": [None, *[1.0] * 19]},
+        "had none in source.csv. Leave such rows out with --drop-missing",
+    ),
+    ("target", {"city": "Rom"}, "in source.csv: ['Rom']. Leave these rows out, or the column with --drop"),
+    ("source", {"height": np.nan}, "there is nothing to learn from. Leave it out with --drop."),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), COLUMNS)
+def test_remedies_for_columns(place: Workplace, name: str, change: dict[str, Any], message: str) -> None:
+    """They are those of the command line, in the place of those for Python."""
+    table = people(60 if name == "source" else 20, 1).assign(**change)
+    table.to_csv(place.folder / f"{name}.csv", index=False)
+    found = place.refused(*FIT, "--label", "sick")
+    assert message in found
+    assert "Fill them in" not in found
+    assert "CategoricalDtype" not in found
 
 
 def test_missing_values_are_learned(place: Workplace) -> None:

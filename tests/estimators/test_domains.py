@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from small_models import tiny_tgdp
 
 from sktgdp.estimators._rows.domains import Domains, InputForm, check_domains, check_rows, split_domains
+from sktgdp.exceptions import ColumnError
 
 TABLE = np.array([[0.2, -3.7, 400.0], [0.7, 2.5, -1.0]])
 
@@ -171,6 +173,19 @@ def test_complaints_about_the_target_name_the_source() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             tiny_tgdp().fit(source, None, target)
+
+
+def test_remedies_come_apart_from_what_is_wrong() -> None:
+    source = pd.DataFrame({"city": ["Basel", "Genf", "Bern"] * 4})
+    with pytest.raises(ColumnError) as raised:
+        tiny_tgdp().fit(source, None, source.assign(city="Zug"))
+    error = pickle.loads(pickle.dumps(raised.value))  # as from a worker
+    assert (error.kind, error.problem) == (
+        "unknown",
+        "X_tgt: Column 'city' has categories unknown in X_src: ['Zug'].",
+    )
+    assert str(error) == f"{error.problem} {error.remedy}"
+    assert "CategoricalDtype" in error.remedy
 
 
 def test_non_numeric_columns_are_named() -> None:

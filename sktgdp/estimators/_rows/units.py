@@ -21,25 +21,18 @@ from sklearn.utils import gen_batches
 
 from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._rows.domains import Floats, Reals, Units
+from sktgdp.exceptions import ColumnError
 from sktgdp.preprocessing import MixedTypeEncoder, RowStandardizer
 from sktgdp.preprocessing._mixed import is_frame
 
-__all__ = [
-    "COMMON_CATEGORIES",
-    "fit_transformer",
-    "fit_units",
-    "is_mapped",
-    "to_exact_units",
-    "to_units",
-    "units_in_parts",
-]
+__all__ = ["fit_transformer", "fit_units", "is_mapped", "to_exact_units", "to_units", "units_in_parts"]
 
 ROW_BY_ROW = (MixedTypeEncoder, RowStandardizer)
 PART = 2**20  # numbers
 ON_DISK = 2**30  # bytes
 FEW_CATEGORIES = 50  # so many are no identifiers yet, however few the rows
 COMMON_CATEGORIES = (
-    " Leave these rows out, or give the column of both frames one CategoricalDtype with the categories of "
+    "Leave these rows out, or give the column of both frames one CategoricalDtype with the categories of "
     "both."
 )
 
@@ -171,11 +164,16 @@ def _naming(name: str) -> Iterator[None]:
     """Put the argument's name before a transformer's complaint about a frame's column."""
     try:
         yield
+    except ColumnError as error:
+        problem, remedy = error.problem, error.remedy
+        if name == "X_tgt":  # columns are learned from the source
+            problem = problem.replace(" in fit", " in X_src")
+            remedy = COMMON_CATEGORIES if error.kind == "unknown" else remedy
+        raise ColumnError(f"{name}: {problem}", error.kind, remedy) from error
     except (TypeError, ValueError) as error:
         text = str(error)
         if not text.startswith(("Column ", "The feature names")):
             raise
         if name == "X_tgt":  # columns are learned from the source
             text = text.replace(" in fit", " in X_src")
-            text += COMMON_CATEGORIES if "categories unknown" in text else ""
         raise type(error)(f"{name}: {text}") from error
