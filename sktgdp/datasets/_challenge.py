@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from sktgdp.datasets._checks import check_count, check_known, check_path
 from sktgdp.datasets._records import (
     Reading,
     Records,
@@ -82,8 +83,8 @@ def load_challenge(
         See `sktgdp.datasets`; also ``codes``, a list of those of each record, and ``unknown_codes``, those
         that have no such label, {code: number of records}.
     """
-    if labels not in _TRANSLATE:
-        raise ValueError(f"unknown labels {labels!r}; the known ones are {', '.join(map(repr, _TRANSLATE))}")
+    check_known(labels, "labels", _TRANSLATE)
+    check_count(min_count, "min_count", least=0)
     options = Reading(**reading)
     records = (read_records if waveforms else _read_headers_only)(find_records(path), options, diagnoses)
     codes = [diagnoses(header) for header in records.headers]
@@ -122,8 +123,10 @@ def load_icbeb2018(
         As from `load_challenge`. The classes are NORM, AFIB, 1AVB, CLBBB, CRBBB, PAC, VPC, ``STD_``, ``STE_``
         (VPC is PTB-XL's PVC). Every record counts as a patient of its own.
     """
-    if (Path(path) / _PREPARED).is_file():
-        return _load_prepared(Path(path), waveforms, Reading(sampling_rate, **reading))
+    folder = check_path(path, "path")
+    check_count(n_folds, "n_folds", least=2)
+    if (folder / _PREPARED).is_file():
+        return _load_prepared(folder, waveforms, Reading(sampling_rate, **reading))
     options = {"waveforms": waveforms, "sampling_rate": sampling_rate, **reading}
     bunch = load_challenge(path, labels="icbeb", **options)
     bunch.folds = stratified_folds(bunch.target, n_folds, random_state=0)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from sktgdp.datasets._checks import check_count, check_known, check_path
 from sktgdp.datasets._records import Reading, read_records, unread_records
 from sktgdp.datasets._statements import frequent, indicator, warn_of_empty
 from sktgdp.datasets._tables import path_inside, read_table, statements_of
@@ -68,19 +69,21 @@ def load_ptbxl(
     Bunch
         See `sktgdp.datasets`; also ``ecg_id`` (n,) and ``frame``, rows of ``ptbxl_database.csv``.
     """
-    _check(task, sampling_rate)
-    names, target, frame = _labels(Path(path), task, min_count)
+    folder = _check(path, task, sampling_rate, min_count)
+    names, target, frame = _labels(folder, task, min_count)
     wanted, labelled = _in_folds(frame, folds), target.any(axis=1) | keep_unlabelled
     options = Reading(sampling_rate, may_resample=False, **reading)
-    bunch = _read(Path(path), frame, target, wanted & labelled, options, waveforms)
+    bunch = _read(folder, frame, target, wanted & labelled, options, waveforms)
     return _describe(bunch, task, names, int((wanted & ~labelled).sum()))
 
 
-def _check(task: str, sampling_rate: int) -> None:
-    if task not in TASKS:
-        raise ValueError(f"unknown task {task!r}; the known ones are {', '.join(map(repr, TASKS))}")
-    if sampling_rate not in _FILES:
+def _check(path: Any, task: str, sampling_rate: int, min_count: int) -> Path:
+    """Check what can be told before anything is read; the folder."""
+    check_count(min_count, "min_count", least=0)
+    check_known(task, "task", TASKS)
+    if sampling_rate not in tuple(_FILES):
         raise ValueError(f"PTB-XL has records of 100 and 500 Hz; got sampling_rate={sampling_rate}")
+    return check_path(path, "path")
 
 
 def _labels(folder: Path, task: str, min_count: int) -> tuple[list[str], NDArray[np.int64], Any]:

@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 from sktgdp._extras import require
 from sktgdp.datasets._cache import Array, cached, content_key
+from sktgdp.datasets._checks import check_count, check_names, check_number, check_path
 from sktgdp.datasets._wfdb import (
     RATES,
     STANDARD_LEADS,
@@ -101,17 +102,20 @@ class Reading:
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.leads = (self.leads,) if isinstance(self.leads, str) else tuple(self.leads)
-        if not self.leads or len({lead.lower() for lead in self.leads}) < len(self.leads):
-            raise ValueError(f"leads must be names, each once; got {self.leads!r}")
+        self.leads = check_names(self.leads, "leads")
         if self.on_error not in {"raise", "skip"}:
             raise ValueError(f"on_error must be 'raise' or 'skip'; got {self.on_error!r}")
-        if self.sampling_rate is not None and not RATES[0] <= self.sampling_rate <= RATES[1]:
+        rate = None if self.sampling_rate is None else check_number(self.sampling_rate, "sampling_rate")
+        if rate is not None and not RATES[0] <= rate <= RATES[1]:
             raise ValueError(
                 f"sampling_rate must be from {RATES[0]:g} to {RATES[1]:g} Hz; got {self.sampling_rate}"
             )
-        if self.length is not None and self.length < 1:
-            raise ValueError(f"length must be at least one sample; got {self.length}")
+        if self.length is not None:
+            check_count(self.length, "length")
+        if self.cache is not None and check_path(self.cache, "cache").is_file():
+            raise NotADirectoryError(
+                f"cache must be a folder, or a path for a new one; {self.cache} is a file"
+            )
 
     def each(self, items: Sequence[T], what: str) -> Iterable[T]:
         """The items, behind a progress bar if one is asked for."""
@@ -167,9 +171,9 @@ def unread_records(paths: Iterable[Path], rate: float) -> Records:
 
 def find_records(paths: PathsLike) -> list[Path]:
     """List the records of a folder in the order of their numbers, or take the list that is given."""
-    if not isinstance(paths, str | PathLike):
-        found = [Path(path) for path in paths]
-    elif Path(paths).is_dir():
+    if isinstance(paths, Iterable) and not isinstance(paths, str | bytes | PathLike):
+        found = [check_path(path, "each of paths") for path in paths]
+    elif check_path(paths, "paths").is_dir():
         found = sorted(Path(paths).rglob("*.hea"), key=_natural)
     else:
         found = [Path(paths)]

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from sktgdp.datasets._checks import check_count, check_labels, check_number
+
 __all__ = ["stratified_folds", "stratified_target_subset"]
 
 MAX_KINDS = 200  # sets of labels that rows are exchanged among; their pairs are searched
@@ -40,7 +42,7 @@ def stratified_folds(
     Sechidis, Tsoumakas and Vlahavas (2011), On the stratification of multi-label data, ECML PKDD.
     """
     Y = _as_indicator(y)
-    if not 2 <= n_folds <= len(Y):
+    if not 2 <= check_count(n_folds, "n_folds", least=2) <= len(Y):
         raise ValueError(f"n_folds must be from 2 to the number of rows, {len(Y)}; got {n_folds}")
     return _deal(Y, np.full(n_folds, 1.0 / n_folds), check_random_state(random_state)) + 1
 
@@ -70,12 +72,13 @@ def stratified_target_subset(
         The chosen rows, ascending.
     """
     Y = _as_indicator(y)
-    if not 0.0 < fraction < 1.0:
+    if not 0.0 < check_number(fraction, "fraction") < 1.0:
         raise ValueError(f"fraction must lie between 0 and 1; got {fraction}")
     if folds is not None:
         fold = np.asarray(folds)
         if fold.shape != (len(Y),):
             raise ValueError(f"folds must have one entry for each of {len(Y)} rows; got shape {fold.shape}")
+        check_labels(fold, "folds")
         Y = np.hstack([Y, fold[:, None] == np.unique(fold)])
     part = _deal(Y, np.array([fraction, 1.0 - fraction]), check_random_state(random_state))
     return np.flatnonzero(part == 0)
@@ -84,7 +87,7 @@ def stratified_target_subset(
 def _as_indicator(y: ArrayLike) -> NDArray[np.bool_]:
     labels: NDArray[Any] = np.asarray(y)
     if labels.ndim == 1:
-        labels = labels[:, None] == np.unique(labels)
+        labels = check_labels(labels, "y")[:, None] == np.unique(labels)
     elif labels.ndim != 2 or not np.isin(labels, (0, 1)).all():
         raise ValueError(f"y must be classes or an indicator (n, k) of 0 and 1; got shape {labels.shape}")
     if len(labels) == 0:

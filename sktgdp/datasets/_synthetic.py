@@ -14,6 +14,7 @@ from scipy.ndimage import grey_dilation
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.utils import check_random_state
 
+from sktgdp.datasets._checks import check_count, check_known, check_number
 from sktgdp.oracles import paper_mixture_shift
 
 __all__ = ["make_diabetes_shift", "make_digits_shift", "make_gaussian_mixture_shift"]
@@ -51,6 +52,8 @@ def make_gaussian_mixture_shift(
     oracle : sktgdp.oracles.MixtureShift
         Only with ``return_oracle``.
     """
+    for name, n_rows in (("n_source", n_source), ("n_target", n_target)):
+        check_count(n_rows, name)
     rng = check_random_state(random_state)
 
     def draw(n: int, mu: tuple[float, float]) -> tuple[Floats, Integers]:
@@ -91,9 +94,8 @@ def make_digits_shift(
     -------
     X_src, y_src, X_tgt, y_tgt : ndarrays of shape (n, 64) and (n,)
     """
-    if shift not in SHIFTS:
-        raise ValueError(f"unknown shift {shift!r}; the known ones are {', '.join(map(repr, SHIFTS))}")
-    if not 0.0 <= strength <= 1.0:
+    check_known(shift, "shift", SHIFTS)
+    if not 0.0 <= check_number(strength, "strength") <= 1.0:
         raise ValueError(f"strength must lie in [0, 1]; got {strength}")
     X, y = load_digits(return_X_y=True)
     target, test, source = _split(y, n_target, n_test, check_random_state(random_state))
@@ -156,9 +158,9 @@ def _split(
     y: Integers, n_first: int, n_second: int, rng: np.random.RandomState
 ) -> tuple[Integers, Integers, Integers]:
     """Indices of three disjoint random parts, each in proportion to the classes as nearly as may be."""
-    if n_first < 1 or n_second < 0 or n_first + n_second >= len(y):
+    if check_count(n_first, "n_target") + check_count(n_second, "n_test", least=0) >= len(y):
         raise ValueError(
-            f"needs at least one target row and one row left over of {len(y)}; got n_target={n_first}"
+            f"needs at least one row left over of {len(y)}; got n_target={n_first}"
             + (f" and n_test={n_second}" if n_second else "")
         )
     # Spread each class evenly over [0, 1): any stretch of the merged order is then a stratified sample.
