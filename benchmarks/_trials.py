@@ -35,7 +35,7 @@ T = TypeVar("T")
 # What a fit depends on; the baselines do not depend on what TGDP alone uses.
 FIT_CODE = ("sktgdp/*.py", "sktgdp/nets/*.py", "sktgdp/preprocessing/*.py", "sktgdp/datasets/*.py")
 FIT_CODE += ("sktgdp/estimators/**/*.py", "benchmarks/_data.py", "benchmarks/_trials.py")
-ASIDE = ("sktgdp/__init__.py", "sktgdp/**/__init__.py", "sktgdp/cli.py", "sktgdp/model_selection.py")
+ASIDE = ("sktgdp/__init__.py", "sktgdp/**/__init__.py")
 TGDP_CODE = ("sktgdp/estimators/*tgdp*.py", "sktgdp/estimators/*ratio*.py", "sktgdp/estimators/*overlap*.py")
 TGDP_CODE += ("sktgdp/estimators/*guidance*.py", "sktgdp/guidance.py", "sktgdp/nets/guidance.py")
 
