@@ -14,7 +14,13 @@ from sklearn import config_context
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_validate
 
-from sktgdp import AugmentedClassifier, DiffusionGenerator, DomainClassifier, TGDPGenerator
+from sktgdp import (
+    AugmentedClassifier,
+    DiffusionGenerator,
+    DomainClassifier,
+    FineTunedDiffusionGenerator,
+    TGDPGenerator,
+)
 from sktgdp.datasets import make_gaussian_mixture_shift
 from sktgdp.metrics import get_scorer
 from sktgdp.model_selection import StratifiedTargetKFold, pack_domains
@@ -44,6 +50,33 @@ def test_routing_asks_for_domains_only() -> None:
         search = GridSearchCV(model, GRID, scoring=get_scorer("neg_fid"), cv=StratifiedTargetKFold(3))
         search.fit(X, Y, sample_domain=DOMAIN)
         assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_routing_refuses_arrays_of_the_target() -> None:
+    """Without routing the search would hold out source rows, and nobody could tell."""
+    source, target = DOMAIN > 0, DOMAIN < 0
+    with config_context(enable_metadata_routing=True):
+        model = generator().set_fit_request(sample_domain=True)
+        search = GridSearchCV(model, GRID, scoring=get_scorer("neg_fid"), cv=3)
+        with pytest.raises(TypeError, match=r"unexpected argument.*X_tgt"):
+            search.fit(X[source], Y[source], X_tgt=X[target], y_tgt=Y[target])
+
+
+@pytest.mark.filterwarnings("ignore:.*got no target rows")
+@pytest.mark.parametrize(
+    "model", [generator(), FineTunedDiffusionGenerator(DiffusionGenerator(**TINY), max_steps=2)]
+)
+@pytest.mark.parametrize("name", ["neg_fid", "tstr_roc_auc", "log_likelihood"])
+def test_forgotten_domains_give_no_scores(model: Any, name: str) -> None:
+    """Fits of all rows as a source would all have the same score, which looked like one."""
+    cv = StratifiedTargetKFold(2, sample_domain=DOMAIN)
+    params = {"scoring": get_scorer(name), "cv": cv}
+    with pytest.raises(ValueError, match=r"fitted without target rows.*sample_domain=domain"):
+        cross_validate(model, X, Y, **params, error_score="raise")
+    with pytest.warns(UserWarning, match=r"fitted without target rows"):
+        assert np.isnan(cross_validate(model, X, Y, **params)["test_score"]).all()
+    scores = cross_validate(model, X, Y, **params, params={"sample_domain": DOMAIN})["test_score"]
+    assert np.isfinite(scores).all()
 
 
 def test_several_scores_at_once() -> None:

@@ -62,6 +62,12 @@ def _generator(estimator: Any) -> Any:
                 f"{type(estimator).__name__}."
             )
         inner = getattr(inner, names[0])
+    if hasattr(inner, "source_model_") and getattr(inner, "n_parameters_", None) == 0:
+        raise ValueError(
+            f"{type(inner).__name__} was fitted without target rows, so that it draws those of its source; "
+            "its score says nothing of a transfer. In a search pass the domains to fit, "
+            "search.fit(X, y, sample_domain=domain); to score the source, give its `source_model_`."
+        )
     return inner
 
 
