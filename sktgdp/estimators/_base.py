@@ -13,19 +13,20 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from sktgdp.estimators._defaults import ByRank, is_series, parts_of
+from sktgdp.estimators._finite import finite_rows
 from sktgdp.estimators._fit_diagnostics import noticed, with_drawn_rows
+from sktgdp.estimators._own_transformer import log_abs_det_jacobian
+from sktgdp.estimators._parameters import CheckedParameters
 from sktgdp.estimators._rows.domains import Floats, InputForm, Units, rows_as_fitted
 from sktgdp.estimators._rows.labels import check_labels
 from sktgdp.estimators._rows.units import to_exact_units
 from sktgdp.estimators._sampling.mixin import SamplingMixin
 from sktgdp.estimators._state.persistence import Persistent
-from sktgdp.estimators._training.devices import resolve_device
 from sktgdp.estimators._training.settings import TrainingSettings
 from sktgdp.likelihood import log_density
 from sktgdp.solvers import SOLVERS
@@ -38,7 +39,7 @@ _LOG = logging.getLogger("sktgdp")
 DENSITY_CHUNK = {"rows": 1_024, "coordinates": 2**17}
 
 
-class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
+class BaseGenerator(Persistent, SamplingMixin, CheckedParameters):
     """Sampling and densities over a noise prediction in transformed units.
 
     A subclass sets ``process_``, ``transformer_``, ``latent_shape_`` (of a row in the transformer's units),
@@ -83,10 +84,6 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
         """A parameter, or what "auto" stands for with rows of this shape."""
         given = getattr(self, name)
         return self._by_rank[name].of(event_shape, given) if name in self._by_rank else given
-
-    def _validate_params(self) -> None:
-        super()._validate_params()
-        resolve_device(self.device)  # one that is not there is to be said before anything is trained
 
     def _training_settings(self, **changes: Any) -> TrainingSettings:
         """Settings of one network's training, as the parameters say but for the changes."""
@@ -155,20 +152,27 @@ class BaseGenerator(Persistent, SamplingMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n,)
+
+        Raises
+        ------
+        FloatingPointError
+            If rows lie so far away that their log density is no float.
+        TypeError
+            If the transformer does not tell its Jacobian.
         """
         check_is_fitted(self)
+        jacobian = log_abs_det_jacobian(self.transformer_, self.form_.event_shape)
         z = torch.from_numpy(self._to_units(X))
-        jacobian = self.transformer_.log_abs_det_jacobian(self.form_.event_shape)
-        if y is not None:
-            codes = self.labels_.encode(check_labels(y, X, "y"))
-            return self._log_density(z, torch.from_numpy(codes)) + jacobian
-        if self.prior_ is None:
-            return self._log_density(z, None) + jacobian
-        terms = [
-            np.log(frequency) + self._log_density(z, torch.from_numpy(row).expand(len(z), -1))
-            for row, frequency in zip(self.prior_.rows, self.prior_.frequencies, strict=True)
-        ]
-        return np.logaddexp.reduce(terms, axis=0) + jacobian
+        codes = None if y is None else torch.from_numpy(self.labels_.encode(check_labels(y, X, "y")))
+        if codes is not None or self.prior_ is None:
+            values = self._log_density(z, codes)
+        else:
+            terms = [
+                np.log(frequency) + self._log_density(z, torch.from_numpy(row).expand(len(z), -1))
+                for row, frequency in zip(self.prior_.rows, self.prior_.frequencies, strict=True)
+            ]
+            values = np.logaddexp.reduce(terms, axis=0)
+        return finite_rows(values + jacobian, "The log density")
 
     def _to_units(self, X: Any) -> Floats:
         """Rows as the user has them in the units of ``transformer_``."""

@@ -18,19 +18,22 @@ from sktgdp.estimators._rows.domains import Domains, Units
 from sktgdp.estimators._state.checkpoint import FitCheckpoint
 from sktgdp.estimators._state.memory import settings_of
 from sktgdp.estimators._training.batches import Pool
+from sktgdp.estimators._training.devices import resolve_device
 from sktgdp.estimators._training.interruption import TrainingInterrupted
 from sktgdp.estimators._training.objectives import Guidance, NoisedDomain
+from sktgdp.estimators._training.own_network import try_network
 from sktgdp.estimators._training.progress import progress_callbacks
 from sktgdp.estimators._training.settings import TrainingSettings
 from sktgdp.estimators._training.trainer import TrainedNetwork, TrainingProblem, train_network
 from sktgdp.estimators.density_ratio import DomainClassifier, folds
 from sktgdp.estimators.diffusion import FEW_ROWS
 from sktgdp.nets import MeanOf
+from sktgdp.process import VPProcess
 
 if TYPE_CHECKING:
     from sktgdp.estimators.tgdp import TGDPGenerator
 
-__all__ = ["GuidanceFit", "TwoDomains", "balance_source_rows", "fit_ratio"]
+__all__ = ["GuidanceFit", "TwoDomains", "balance_source_rows", "fit_ratio", "try_guidance_network"]
 
 # Shares of the target rows of which one is held out.
 N_FOLDS = 5
@@ -83,12 +86,19 @@ def fit_ratio(
     )
 
     def compute() -> DomainClassifier:
-        classifier._validate_params()
         domains = Domains(data.source, y_source, data.target, y_target)
         return classifier._fit_repeated(domains, checkpoint, data.original)
 
     depends_on = {"kind": type(classifier), **settings_of(classifier), **data._asdict()}
     return generator._memory.fit("domain classifier", depends_on, compute)
+
+
+def try_guidance_network(generator: TGDPGenerator, event_shape: tuple[int, ...], n_labels: int) -> None:
+    """Try a guidance network of the user's own, while nothing is trained yet."""
+    if generator.guidance_module is not None:
+        params = {"event_shape": event_shape, "n_labels": n_labels, "process": VPProcess()}
+        device = resolve_device(generator.device)
+        try_network("guidance_module", generator.guidance_module, params, device, scalar=True)
 
 
 class GuidanceFit:

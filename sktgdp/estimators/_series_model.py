@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
+from sktgdp.estimators._finite import finite_rows
+from sktgdp.estimators._parameters import CheckedParameters
 from sktgdp.estimators._rows.labels import LabelCode, check_labels
 from sktgdp.estimators._series_training import (
     EVALUATION_CHUNK,
@@ -28,6 +30,7 @@ from sktgdp.estimators._training.net import Trainable
 from sktgdp.estimators._training.progress import progress_callbacks
 from sktgdp.estimators._training.settings import TrainingSettings
 from sktgdp.estimators._training.trainer import train_network
+from sktgdp.preprocessing._scaling import usable_scale
 
 __all__ = ["SeriesModel", "SeriesUnits", "check_classes"]
 
@@ -63,11 +66,11 @@ class SeriesUnits:
 
     def __init__(self, rows: NDArray[Any]) -> None:
         self.event_shape = rows.shape[1:]
-        self.mean = rows.mean(axis=(0, 2), keepdims=True, dtype=np.float64)[0]
-        squares = sum(np.square(part - self.mean).sum(axis=(0, 2)) for part in self._parts(rows))
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.mean = rows.mean(axis=(0, 2), keepdims=True, dtype=np.float64)[0]
+            squares = sum(np.square(part - self.mean).sum(axis=(0, 2)) for part in self._parts(rows))
         scale = np.sqrt(squares / (len(rows) * rows.shape[2]))[:, None]
-        tiny = 10 * np.finfo(np.float64).eps * np.abs(self.mean)
-        self.scale = np.where(scale > tiny, scale, 1.0)
+        self.scale = usable_scale(rows, self.mean, scale)
 
     @staticmethod
     def _parts(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -76,12 +79,13 @@ class SeriesUnits:
 
     def __call__(self, rows: NDArray[Any]) -> Tensor:
         """Standardise rows, to single precision."""
-        parts = [((part - self.mean) / self.scale).astype(np.float32) for part in self._parts(rows)]
+        with np.errstate(over="ignore"):  # what a network makes of infinity is refused where it comes out
+            parts = [((part - self.mean) / self.scale).astype(np.float32) for part in self._parts(rows)]
         return torch.from_numpy(np.concatenate(parts))
 
 
 class SeriesModel(
-    Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
+    Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, CheckedParameters
 ):
     """Predictions and features of a fitted network.
 
@@ -221,7 +225,7 @@ class SeriesModel(
                 windows = windows_of(x[part].to(like), window)
                 of_part = function(windows.flatten(0, 1)).double().cpu().numpy()
                 values.append(of_part.reshape(*windows.shape[:2], -1))
-        return np.concatenate(values)
+        return finite_rows(np.concatenate(values), f"What {type(self.network_).__name__} gives")
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Probabilities of the classes, or of each label of a multi-label target.
@@ -255,6 +259,11 @@ class SeriesModel(
     def embed(self, X: ArrayLike) -> Floats:
         """Features before the last linear layer, the mean over a record's windows; shape (n, n_features)."""
         check_is_fitted(self)
+        if not hasattr(self.network_, "embed"):
+            raise TypeError(
+                f"{type(self.network_).__name__} has no features: give it a method embed, from (n, channels, "
+                "length) to (n, n_features), and the attribute n_features."
+            )
         return self._by_window(X, self.network_.embed).mean(axis=1)
 
     def transform(self, X: ArrayLike) -> Floats:

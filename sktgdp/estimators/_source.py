@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._rows.adoption import adopt
 from sktgdp.estimators._rows.domains import Domains, Units, check_domains, check_rows
-from sktgdp.estimators._rows.labels import check_labels
+from sktgdp.estimators._rows.labels import LabelCode, check_labels
 from sktgdp.estimators._rows.units import fit_transformer, to_units
 from sktgdp.estimators._state.checkpoint import FitCheckpoint
 from sktgdp.estimators._training.devices import resolve_device, same_device
@@ -32,13 +33,10 @@ SHARED_WITH_SOURCE = ("memory", "device", "verbose", "compile", "precision")
 
 
 def prepare_source(
-    source_model: Any,
-    domains: Domains,
-    *,
-    seed: int,
-    checkpoint: FitCheckpoint,
+    source_model: Any, domains: Domains, *, seed: int, checkpoint: FitCheckpoint,
+    before_training: Callable[[tuple[int, ...], int], None] = lambda event_shape, n_labels: None,
     **shared: Any,
-) -> tuple[DiffusionGenerator, Domains, bool]:
+) -> tuple[DiffusionGenerator, Domains, bool]:  # fmt: skip
     """Give a fitted source model and source rows, whatever of the two the user has.
 
     Parameters
@@ -51,6 +49,8 @@ def prepare_source(
     seed : int
     checkpoint : FitCheckpoint
         Of the source model's part of the fit.
+    before_training : callable
+        Called with the shape of a row in the source model's units and the number of labels.
     **shared
         Parameters of a default source model.
 
@@ -64,11 +64,13 @@ def prepare_source(
     source, y_source, target, y_target = check_domains(domains)
     domains = domains._replace(y_src=y_source, y_tgt=y_target)
     if frozen is not None:
+        before_training(frozen.latent_shape_, frozen.labels_.n_labels)
         return frozen, domains, False
     _warn_if_swapped(len(source), len(target))
     model = unfitted_source(source_model, seed, **shared)
-    # what is wrong with a column of the target is to be said before the source is trained
-    to_units(fit_transformer(model.transformer, source, "X_src"), target, "X_tgt")
+    transformer = fit_transformer(model.transformer, source, "X_src")
+    z_target = to_units(transformer, target, "X_tgt")  # what is wrong with a column is to be said now
+    before_training(z_target.shape[1:], LabelCode(y_source).n_labels)
     model.fit(domains.X_src, domains.y_src, checkpoint=checkpoint)
     return on_device(model, shared["device"]), domains, True
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, OneToOneFeatureMixin
+from sklearn.base import ClassifierMixin, MetaEstimatorMixin, OneToOneFeatureMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -21,6 +21,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sktgdp._extras import require
+from sktgdp.estimators._parameters import CheckedParameters
 from sktgdp.estimators._rows.domains import Domains
 from sktgdp.estimators._state.memory import draw_seed
 from sktgdp.estimators._state.persistence import Persistent
@@ -39,7 +40,7 @@ __all__ = ["AugmentedClassifier", "GenerativeSampler"]
 STRATEGIES = {"auto", "minority", "not minority", "not majority", "all"}
 
 
-class GenerativeSampler(Persistent, OneToOneFeatureMixin, BaseEstimator):
+class GenerativeSampler(Persistent, OneToOneFeatureMixin, CheckedParameters):
     """Over-sampler that adds rows drawn from a generator of the target domain.
 
     It follows imbalanced-learn's interface and goes into ``imblearn.pipeline.Pipeline`` before a classifier.
@@ -206,7 +207,7 @@ def _classifier_has(method: str) -> Callable[[AugmentedClassifier], bool]:
     return check
 
 
-class AugmentedClassifier(Persistent, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class AugmentedClassifier(Persistent, ClassifierMixin, MetaEstimatorMixin, CheckedParameters):
     """Classifier trained on target rows and on rows drawn from a generator of the target domain.
 
     Synthetic rows take part in training only. The generator must know its source in one of the ways that

@@ -15,14 +15,16 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktgdp.estimators._base import BaseGenerator
+from sktgdp.estimators._calibration import calibrate, logit_of
 from sktgdp.estimators._defaults import DOMAIN_NETWORK, DOMAIN_SIZES, ByRank, is_series, parts_of
+from sktgdp.estimators._finite import finite_rows
 from sktgdp.estimators._overlap import warn_if_apart
+from sktgdp.estimators._parameters import CheckedParameters
 from sktgdp.estimators._rows.domains import (
     CHECKPOINT,
     FOUR_ARRAYS,
@@ -111,7 +113,7 @@ Domains = tuple[_Features, _Features]  # source, target
 RowNumbers = Sequence[NDArray[np.intp]]  # in the source, and in the target
 
 
-class DomainClassifier(Persistent, BaseEstimator):
+class DomainClassifier(Persistent, CheckedParameters):
     """Classifier of the domain of a row, whose calibrated logit is the log density ratio q/p.
 
     Parameters
@@ -235,7 +237,8 @@ class DomainClassifier(Persistent, BaseEstimator):
             seed = kept.seed(self.random_state, FitMemory(None))
             self._cross_fit(z, original, seed, kept)
         _, first, counts = np.unique(original, return_index=True, return_counts=True)
-        self.effective_sample_size_ = effective_sample_size(self._log_ratio(z[0])[first], counts)
+        log_ratio = finite_rows(self._log_ratio(z[0]), "The log density ratio of X_src")
+        self.effective_sample_size_ = effective_sample_size(log_ratio[first], counts)
         if not kept.inner:
             warn_if_apart(self.effective_sample_size_, len(z[0].x))
         return self
@@ -279,7 +282,7 @@ class DomainClassifier(Persistent, BaseEstimator):
             )
             for rows, logits, part in zip(domains, out, held, strict=True):
                 logits[part] = self._logit(k, rows.at(part))
-        self.temperature_, self.offset_ = _calibrate(out[0], out[1], self.classifier is not None)
+        self.temperature_, self.offset_ = calibrate(out[0], out[1], self.classifier is not None)
 
     def _fit_network(
         self, domains: Domains, train: RowNumbers, held: RowNumbers, seed: int, checkpoint: FitCheckpoint
@@ -328,8 +331,7 @@ class DomainClassifier(Persistent, BaseEstimator):
                 logits = [model(*features.at(part).tensors(device)) for part in parts]
             logit = torch.cat(logits).double().cpu().numpy()
         else:
-            p = np.clip(model.predict_proba(features.x)[:, 1], 1e-9, 1 - 1e-9)
-            logit = np.log(p) - np.log1p(-p)
+            logit = logit_of(model, features.x)
         return np.clip(logit, -LOGIT_LIMIT, LOGIT_LIMIT)
 
     def _log_ratio(self, features: _Features) -> Floats:
@@ -350,6 +352,11 @@ class DomainClassifier(Persistent, BaseEstimator):
         Returns
         -------
         ndarray of shape (n,)
+
+        Raises
+        ------
+        FloatingPointError
+            If rows lie so far away that the networks overflow.
         """
         check_is_fitted(self, "effective_sample_size_")
         rows = rows_as_fitted(X, self._form, "X")
@@ -362,9 +369,10 @@ class DomainClassifier(Persistent, BaseEstimator):
             )
         labels = None if y is None else check_labels(y, X, "y")
         parts = units_in_parts(self.transformer_, rows, "X")
-        return np.concatenate(
-            [self._log_ratio(self._features(z, None if labels is None else labels[at])) for at, z in parts]
-        )
+        log_ratios = [
+            self._log_ratio(self._features(z, None if labels is None else labels[at])) for at, z in parts
+        ]
+        return finite_rows(np.concatenate(log_ratios), "The log density ratio")
 
     def predict_proba(self, X: ArrayLike, y: Any = None) -> Floats:
         """Probabilities (source, target) of each row, both domains equally frequent; shape (n, 2)."""
@@ -378,21 +386,3 @@ class DomainClassifier(Persistent, BaseEstimator):
         if self.classifier is not None:
             return 0
         return sum(p.numel() for network in self.classifiers_ for p in network.parameters())
-
-
-def _calibrate(out_source: Floats, out_target: Floats, with_offset: bool) -> tuple[float, float]:
-    """Fit logit -> logit / temperature + offset by the class-balanced log-loss of unseen rows.
-
-    A classifier from elsewhere may or may not have balanced its classes, hence the offset. The small
-    penalty keeps both finite where the domains are separated.
-    """
-
-    def loss(params: Floats) -> float:
-        slope, offset = np.exp(params[0]), params[1] if with_offset else 0.0
-        source = np.logaddexp(0.0, slope * out_source + offset).mean()
-        target = np.logaddexp(0.0, -(slope * out_target + offset)).mean()
-        return float(0.5 * (source + target) + 1e-3 * (params[0] ** 2 + 0.01 * params[1] ** 2))
-
-    start = np.array([0.0, 0.0])
-    best = minimize(loss, start, method="L-BFGS-B", bounds=[(np.log(0.1), np.log(3.0)), (-20.0, 20.0)])
-    return float(np.exp(-best.x[0])), float(best.x[1]) if with_offset else 0.0

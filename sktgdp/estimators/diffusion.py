@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._defaults import SCORE_NETWORK, SCORE_SIZES, ByRank
+from sktgdp.estimators._own_transformer import try_way_back
 from sktgdp.estimators._rows.adoption import adopt, continued
 from sktgdp.estimators._rows.domains import CHECKPOINT, InputForm, Units, check_rows
 from sktgdp.estimators._rows.labels import LabelCode, LabelPrior, check_labels
@@ -26,6 +27,7 @@ from sktgdp.estimators._training.batches import Pool
 from sktgdp.estimators._training.devices import rows_for
 from sktgdp.estimators._training.interruption import TrainingInterrupted
 from sktgdp.estimators._training.objectives import Denoising
+from sktgdp.estimators._training.own_network import try_network
 from sktgdp.estimators._training.processes import ALONE, Processes, join_processes
 from sktgdp.estimators._training.progress import progress_callbacks
 from sktgdp.estimators._training.trainer import TrainedNetwork, TrainingProblem, train_network
@@ -161,7 +163,8 @@ class DiffusionGenerator(NetworkGenerator):
     transformer : "auto" or transformer, default="auto"
         Brings rows to units of about 1 and back; "auto" is `sktgdp.preprocessing.RowStandardizer` for arrays
         and `sktgdp.preprocessing.MixedTypeEncoder` for frames. A transformer of your own needs
-        ``inverse_transform``, and ``log_abs_det_jacobian`` for densities.
+        ``inverse_transform``, and, for densities, ``log_abs_det_jacobian`` where it is none of scikit-learn's
+        StandardScaler, MinMaxScaler, RobustScaler and MaxAbsScaler.
     memory : str, Path, joblib.Memory or None, default=None
         Folder in which the trained network is kept: a fit of the same rows with the same parameters and seed
         reads it. With a folder, ``random_state=None`` stands for one seed that is drawn once and kept there.
@@ -234,7 +237,7 @@ class DiffusionGenerator(NetworkGenerator):
         "hidden_sizes": ["array-like", tuple, StrOptions({"auto"})],
         "max_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "transformer": [StrOptions({"auto"}), HasMethods(["fit_transform", "inverse_transform"])],
+        "transformer": [StrOptions({"auto"}), HasMethods(["fit", "transform", "inverse_transform"])],
         "data_parallel": ["boolean"],
     }
 
@@ -332,6 +335,8 @@ class DiffusionGenerator(NetworkGenerator):
         codes = None if labels is None else self.labels_.encode(labels)
         self.prior_ = None if codes is None else LabelPrior.of(codes)
         self.transformer_, z = fit_units(self.transformer, rows, "X")
+        if self.transformer != "auto":
+            try_way_back(self.transformer_, z, self.form_.event_shape)
         self.latent_shape_ = z.shape[1:]
         remember_rows(self, z)
         return z, codes
@@ -340,6 +345,7 @@ class DiffusionGenerator(NetworkGenerator):
         """Class of the network and its arguments."""
         params = {"event_shape": event_shape, "n_labels": self.labels_.n_labels, "process": self.process_}
         if self.module is not None:
+            try_network("module", self.module, params, self.device_)
             return self.module, params
         sizes = self._resolved("hidden_sizes", event_shape)
         return SCORE_NETWORK.of(event_shape), params | {"hidden_sizes": tuple(sizes)}

@@ -20,6 +20,7 @@ from sktgdp.estimators._state.checkpoint import Checkpoint, FitCheckpoint, open_
 from sktgdp.estimators._state.memory import FitMemory
 from sktgdp.estimators._training.devices import resolve_device, seeded
 from sktgdp.estimators._training.interruption import TrainingInterrupted
+from sktgdp.estimators._training.own_network import check_output, make_network
 from sktgdp.nets import xresnet1d50, xresnet1d_small
 from sktgdp.nets._architecture import remember_architecture
 
@@ -34,7 +35,7 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     **{k: BaseGenerator._training_constraints[k] for k in ("verbose", "callbacks")},
     **BaseGenerator._stopping_constraints,
     "max_steps": [Interval(Integral, 1, None, closed="left")],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "batch_size": [Interval(Integral, 2, None, closed="left")],  # a batch norm needs a spread
     "lr": [Interval(Real, 0, None, closed="neither")],
 }
 
@@ -63,7 +64,7 @@ class SeriesClassifier(SeriesModel):
     max_steps : int, default=1000
         Gradient steps.
     batch_size : int, default=64
-        Rows per step, at most as many as there are.
+        Rows per step, at most as many as there are; at least 2.
     lr, weight_decay : float, default=0.01, 0.01
         Highest rate of the schedule, and decay; the PTB-XL benchmark's.
     early_stopping : bool or "auto", default="auto"
@@ -207,7 +208,9 @@ class SeriesClassifier(SeriesModel):
         make = NETWORKS[self.module] if isinstance(self.module, str) else self.module
         seed = checkpoint.seed(self.random_state, FitMemory(None))
         with seeded(seed, self.device_):
-            network = make(rows.shape[1], self.labels_.n_labels).to(self.device_)
+            network = make_network("module", make, rows.shape[1], self.labels_.n_labels).to(self.device_)
+            if not isinstance(self.module, str):
+                self._try(network, rows[:2, :, : self.window_])
         remember_architecture(network, make, rows.shape[1], self.labels_.n_labels)
         data = self._labelled(network, self.units_(rows), self.labels_.encode(labels), weight)
         settings = self._settings(self.max_steps, self.lr)
@@ -216,3 +219,8 @@ class SeriesClassifier(SeriesModel):
         except TrainingInterrupted as stop:
             self.history_ = stop.keep(checkpoint).history
         self.network_ = network
+
+    def _try(self, network: nn.Module, rows: NDArray[Any]) -> None:
+        """Call a network of the user's own on two rows; a batch norm takes no notice of them."""
+        x = self.units_(rows).to(next(network.parameters()))
+        check_output("module", network.eval(), {"x": x}, (len(x), self.labels_.n_labels))

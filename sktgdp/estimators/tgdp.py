@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +19,15 @@ from torch import Tensor, nn
 
 from sktgdp.estimators._base import BaseGenerator
 from sktgdp.estimators._defaults import ByRank
-from sktgdp.estimators._guidance_fit import GuidanceFit, TwoDomains, balance_source_rows, fit_ratio
+from sktgdp.estimators._finite import finite_rows
+from sktgdp.estimators._guidance_fit import (
+    GuidanceFit,
+    TwoDomains,
+    balance_source_rows,
+    fit_ratio,
+    try_guidance_network,
+)
+from sktgdp.estimators._noised_input import noised_input
 from sktgdp.estimators._overlap import domain_overlap, overlap_weights, warn_if_apart
 from sktgdp.estimators._rows.adoption import continued
 from sktgdp.estimators._rows.domains import (
@@ -29,7 +38,6 @@ from sktgdp.estimators._rows.domains import (
     rows_as_fitted,
     split_domains,
 )
-from sktgdp.estimators._rows.labels import check_labels
 from sktgdp.estimators._rows.units import to_units
 from sktgdp.estimators._source import SHARED_WITH_SOURCE, adopt_source, prepare_source, source_alone
 from sktgdp.estimators._state.checkpoint import Checkpoint, FitCheckpoint, open_checkpoint
@@ -266,8 +274,7 @@ max_memorization
         source = source_alone(self, domains, seed=seed, checkpoint=checkpoint.part("source"), **shared)
         self.history_ = list(source.history_)
         self.guidance_ = self.domain_classifier_ = self.time_classifier_ = self.target_prior_ = None
-        self.eta_cycle_ = self.eta_consistency_ = 0.0
-        self.n_parameters_ = 0
+        self.eta_cycle_, self.eta_consistency_, self.n_parameters_ = 0.0, 0.0, 0
         return self
 
     def _fit_source(self, domains: Domains, seed: int, checkpoint: FitCheckpoint) -> TwoDomains:
@@ -280,7 +287,8 @@ max_memorization
             shared = {name: getattr(self, name) for name in SHARED_WITH_SOURCE}
             source, domains, trained = prepare_source(
                 FrozenEstimator(self.source_model_) if self._goes_on else self.source_model,
-                domains, seed=seed, checkpoint=checkpoint.part("source"), **shared,
+                domains, seed=seed, checkpoint=checkpoint.part("source"),
+                before_training=partial(try_guidance_network, self), **shared,
             )  # fmt: skip
         if trained:
             self.history_ += source.history_
@@ -384,13 +392,7 @@ max_memorization
             Needed exactly where the fit had labels.
         """
         self._check_guided()
-        rows = torch.from_numpy(np.asarray(x_t, dtype=np.float32)).to(self.device_)
-        codes: NDArray[np.float32] | None = None
-        if self.labels_.kind != "none" and y is None:
-            raise ValueError("y is None, but the model was fitted with labels; give one label per row.")
-        if y is not None:
-            codes = self.labels_.encode(check_labels(y, x_t, "y"))
-        labels = None if codes is None else torch.from_numpy(codes).to(self.device_)
+        arguments = noised_input(self, x_t, t, y)
         with torch.no_grad():
-            values = self.guidance_(rows, torch.as_tensor(t, dtype=rows.dtype, device=rows.device), labels)
-        return values.double().cpu().numpy()
+            values = self.guidance_(*arguments)
+        return finite_rows(values.double().cpu().numpy(), "Log h")

@@ -31,6 +31,17 @@ def _spread(rows: NDArray[Any], mean: Floats, axes: tuple[int, ...]) -> Floats:
     return np.sqrt(np.maximum(square / n - np.square(total / n), 0.0))
 
 
+def usable_scale(rows: NDArray[Any], mean: Floats, scale: Floats) -> Floats:
+    """Standard deviations to divide by: of what is constant but for rounding, 1 or more than the rounding."""
+    if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
+        raise ValueError(
+            f"Numbers as large as {np.abs(rows).max():.3g} cannot be standardised: their squares are beyond "
+            "the range of floats. Leave out the rows that hold them, or divide the features by a constant."
+        )
+    rounding = 10 * np.finfo(np.float64).eps * np.abs(mean)
+    return np.where(scale > rounding, scale, np.maximum(1.0, rounding))
+
+
 class RowStandardizer(TransformerMixin, BaseEstimator):
     """Shift and scale to mean 0 and standard deviation 1, by column or, for series, by channel.
 
@@ -49,8 +60,8 @@ class RowStandardizer(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     mean_, scale_ : ndarray of shape (n_features,), (channels, 1) or (channels, length)
-        In the units of the data; the scale of a constant column is 1, and with ``per="value"`` that of a
-        position which varies less than 1e-6 of the channel's most variable one.
+        In the units of the data. The scale of a constant column is 1, or more where rounding is; so is, with
+        ``per="value"``, that of a position which varies less than 1e-6 of the channel's most variable one.
     """
 
     mean_: Floats
@@ -69,25 +80,24 @@ class RowStandardizer(TransformerMixin, BaseEstimator):
             raise ValueError(f"X has shape {rows.shape}: its rows hold no values.")
         exponent = common_exponent(rows)
         if abs(exponent) < SAFE_EXPONENT:
-            self.mean_, self.scale_ = self._moments(rows)
+            mean, scale = self._moments(rows)
         else:  # squares would run over
-            mean, scale = self._moments(np.ldexp(rows.astype(np.float64), -exponent))
-            self.mean_ = np.ldexp(mean, exponent)
-            self.scale_ = np.where(scale == 1.0, 1.0, np.ldexp(scale, exponent))
+            moments = self._moments(np.ldexp(rows.astype(np.float64), -exponent))
+            mean, scale = (np.ldexp(each, exponent) for each in moments)
+        self.mean_, self.scale_ = mean, usable_scale(rows, mean, scale)
         return self
 
     def _moments(self, rows: NDArray[Any]) -> tuple[Floats, Floats]:
-        """Means, and standard deviations with 1 for those that are none."""
+        """Means and standard deviations, 0 where these are none."""
         axes = (0,) if rows.ndim == 2 or self.per == "value" else (0, *range(2, rows.ndim))
         # centring first keeps the scale right where the mean is far larger than the spread
         mean = rows.mean(axis=axes, keepdims=True, dtype=np.float64)[0]
         scale = _spread(rows, mean, axes)
         if self.common_scale:
             scale = np.full_like(scale, np.sqrt(np.square(scale).mean()))
-        tiny = 10 * np.finfo(np.float64).eps * np.abs(mean)
         if rows.ndim > 2 and self.per == "value":  # of one unit: what rounding left is not to be blown up
-            tiny = np.maximum(tiny, 1e-6 * scale.max(axis=-1, keepdims=True))
-        return mean, np.where(scale > tiny, scale, 1.0)
+            scale = np.where(scale > 1e-6 * scale.max(axis=-1, keepdims=True), scale, 0.0)
+        return mean, scale
 
     def transform(self, X: ArrayLike) -> Floats:
         """Standardise rows; same shape, float64."""

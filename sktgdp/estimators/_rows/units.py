@@ -20,6 +20,7 @@ from sklearn.base import clone
 from sklearn.utils import gen_batches
 
 from sktgdp.estimators._caller import level_of_user
+from sktgdp.estimators._own_transformer import check_units
 from sktgdp.estimators._rows.domains import Floats, Reals, Units
 from sktgdp.exceptions import ColumnError
 from sktgdp.preprocessing import MixedTypeEncoder, RowStandardizer
@@ -122,7 +123,7 @@ def units_in_parts(transformer: Any, rows: Any, name: str) -> Iterator[tuple[sli
     for part in [slice(0, len(rows))] if whole else gen_batches(len(rows), size):
         some = rows if whole else rows.iloc[part] if is_frame(rows) else rows[part]
         with _naming(name):
-            values = np.asarray(transformer.transform(_for(transformer, some)), dtype=np.float64)
+            values = check_units(transformer.transform(_for(transformer, some)), transformer, len(some))
         _check_finite(values, transformer, name)
         yield part, values
 
@@ -155,7 +156,8 @@ def _check_finite(z: Reals, transformer: Any, name: str) -> None:
     if not np.isfinite(z).all():
         raise ValueError(
             f"{name} is not finite after {type(transformer).__name__}.transform. Fill in what is missing, or "
-            'use transformer="auto", which marks it in frames.'
+            'use transformer="auto", which marks it in frames; leave out rows that lie beyond the range of '
+            "floats in its units."
         )
 
 
@@ -172,7 +174,7 @@ def _naming(name: str) -> Iterator[None]:
         raise ColumnError(f"{name}: {problem}", error.kind, remedy) from error
     except (TypeError, ValueError) as error:
         text = str(error)
-        if not text.startswith(("Column ", "The feature names")):
+        if not text.startswith(("Column ", "The feature names", "Numbers as large")):
             raise
         if name == "X_tgt":  # columns are learned from the source
             text = text.replace(" in fit", " in X_src")

@@ -1,0 +1,98 @@
+"""Transformers of the user's own: what they must do is tried before anything is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+
+__all__ = ["check_units", "log_abs_det_jacobian", "try_way_back"]
+
+N_TRIED = 8  # rows
+
+Floats = NDArray[np.float64]
+
+
+def check_units(values: Any, transformer: Any, n_rows: int) -> Floats:
+    """Check what a transformer made of rows: an array of numbers, one row for each."""
+    name = f"{type(transformer).__name__}.transform"
+    if issparse(values):
+        raise TypeError(
+            f"{name} gives a sparse matrix, but networks need arrays of numbers. Let it give dense ones, as "
+            "OneHotEncoder does with sparse_output=False, or use transformer='auto'."
+        )
+    try:
+        numbers = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} must give an array of numbers; got {type(values).__name__}: {error}"
+        ) from error
+    if numbers.ndim not in (2, 3) or len(numbers) != n_rows or 0 in numbers.shape:
+        raise ValueError(
+            f"{name} gives shape {numbers.shape} for {n_rows} rows; expected ({n_rows}, d), or ({n_rows}, "
+            "channels, length). A transformer keeps the number of rows: leave rows out before the fit."
+        )
+    return numbers
+
+
+def try_way_back(transformer: Any, z: NDArray[Any], event_shape: tuple[int, ...]) -> None:
+    """Take a few transformed rows back, as samples will be.
+
+    Parameters
+    ----------
+    transformer : transformer
+        Fitted.
+    z : ndarray of shape (n, ...)
+        Rows in its units.
+    event_shape : tuple of int
+        Of a row as the user gave it.
+    """
+    some = z[:N_TRIED].astype(np.float64)
+    name = f"{type(transformer).__name__}.inverse_transform"
+    try:
+        rows = transformer.inverse_transform(some)
+    except Exception as error:
+        raise ValueError(
+            f"{name} fails on rows that transform gave, so that no samples would come back: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    expected = (len(some), *event_shape)
+    if issparse(rows) or np.shape(rows) != expected:
+        kind = "sparse matrix" if issparse(rows) else type(rows).__name__
+        raise ValueError(
+            f"{name} gives a {kind} of shape {np.shape(rows)} for {len(some)} rows that transform gave; "
+            f"expected an array or a frame of shape {expected}, as the rows of the fit."
+        )
+    if not hasattr(rows, "iloc") and np.asarray(rows).dtype.kind == "f" and not np.isfinite(rows).all():
+        raise ValueError(f"{name} gives NaN or infinity for rows that transform gave.")
+
+
+def log_abs_det_jacobian(transformer: Any, event_shape: tuple[int, ...]) -> float:
+    """Logarithm of ``|det dz/dx|`` by a fitted transformer's own word, or of scikit-learn's scalers.
+
+    Parameters
+    ----------
+    transformer : transformer
+    event_shape : tuple of int
+        Of a row as the user gave it.
+    """
+    if hasattr(transformer, "log_abs_det_jacobian"):
+        return float(transformer.log_abs_det_jacobian(event_shape))
+    if isinstance(transformer, Pipeline):
+        steps = [step for _, step in transformer.steps if step not in (None, "passthrough")]
+        return sum(log_abs_det_jacobian(step, event_shape) for step in steps)
+    clips = getattr(transformer, "clip", False)  # rows outside the range would all become its ends
+    if isinstance(transformer, MinMaxScaler) and not clips:
+        return float(np.log(transformer.scale_).sum())
+    if isinstance(transformer, StandardScaler | RobustScaler | MaxAbsScaler) and not clips:
+        return 0.0 if transformer.scale_ is None else -float(np.log(transformer.scale_).sum())
+    raise TypeError(
+        f"Densities in your own units need the Jacobian of the transformer, and {type(transformer).__name__} "
+        "does not tell it. Give it a method log_abs_det_jacobian(event_shape), the logarithm of |det dz/dx| "
+        "for one row; or use transformer='auto', or a StandardScaler, MinMaxScaler, RobustScaler or "
+        "MaxAbsScaler without clipping."
+    )
