@@ -49,7 +49,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from numbers import Integral
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -330,12 +331,16 @@ def sample(
     denoise : bool
         Whether the last step goes from ``t_end`` to x0_hat; else the result is x at ``t_end``.
     """
-    if solver not in SOLVERS:
-        raise ValueError(f"unknown solver {solver!r}; the known ones are {', '.join(map(repr, SOLVERS))}")
-    if n_steps < 1:
-        raise ValueError(f"n_steps must be at least 1; got {n_steps}")
+    _check_choice(solver, n_steps)
     times = time_grid(process, n_steps if denoise else n_steps + 1, t_start=t_start, t_end=t_end)
     return _integrate(SOLVERS[solver], eps_model, x_T, process, times, _noise_source(generator), denoise)
+
+
+def _check_choice(solver: Any, n_steps: Any) -> None:
+    if not isinstance(solver, str) or solver not in SOLVERS:
+        raise ValueError(f"unknown solver {solver!r}; the known ones are {', '.join(map(repr, SOLVERS))}")
+    if isinstance(n_steps, bool) or not isinstance(n_steps, Integral) or int(n_steps) < 1:
+        raise ValueError(f"n_steps must be an integer of at least 1; got {n_steps!r}")
 
 
 @torch.no_grad()

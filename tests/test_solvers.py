@@ -277,7 +277,7 @@ def test_adding_a_solver_is_one_function(monkeypatch: pytest.MonkeyPatch) -> Non
     ("options", "message"),
     [
         ({"solver": "heun"}, "unknown solver 'heun'.*'ddim'.*'sde-dpm\\+\\+2m'"),
-        ({"n_steps": 0}, "n_steps must be at least 1; got 0"),
+        ({"n_steps": 0}, "n_steps must be an integer of at least 1; got 0"),
         ({"t_start": 1e-3}, "t_end < t_start"),
         ({"t_end": 0.0}, "0 < t_end"),
     ],

@@ -11,9 +11,18 @@ import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
+from skorch.callbacks import EpochTimer
 from small_models import TINY, TINY_NETWORK, TINY_RATIO, Shift, tiny_tgdp
 
-from sktgdp import DiffusionGenerator, DomainClassifier, FineTunedDiffusionGenerator, TGDPGenerator
+from sktgdp import (
+    AugmentedClassifier,
+    DiffusionGenerator,
+    DomainClassifier,
+    FineTunedDiffusionGenerator,
+    GenerativeSampler,
+    SeriesClassifier,
+    TGDPGenerator,
+)
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(20, 2)), np.arange(20) % 2
@@ -178,9 +187,17 @@ def test_weights(name: str, value: Any) -> None:
 
 
 COMMON = [("max_steps", 0), ("batch_size", 0), ("lr", 0.0), ("lr", -1e-3), ("weight_decay", -1.0)]
-COMMON += [("random_state", "seed"), ("device", 0)]
+COMMON += [("random_state", "seed"), ("device", 0), ("lr", np.inf), ("lr", np.nan), ("weight_decay", np.inf)]
+COMMON += [(name, True) for name in ("max_steps", "batch_size", "lr", "random_state")]
 GENERATORS = [*COMMON, ("solver", "heun"), ("n_steps", 0), ("ema_decay", 1.0), ("verbose", -1)]
-GENERATORS += [("early_stopping", "never")]
+GENERATORS += [("early_stopping", "never"), ("n_steps", np.True_), ("max_memorization", True)]
+GENERATORS += [("callbacks", value) for value in (print, [3], [print], [["name", EpochTimer()]])]
+SIZES = [[0], [-1], [2.5], [True], ["a"], [[8]], (8, np.nan)]
+SERIES = [*COMMON, ("batch_size", 1), ("n_channels", True), ("window", True), ("callbacks", [3])]
+
+
+TWO_SETS = (TGDPGenerator, FineTunedDiffusionGenerator, DomainClassifier)
+SIZED = (DiffusionGenerator, TGDPGenerator, DomainClassifier)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +207,15 @@ GENERATORS += [("early_stopping", "never")]
         *((FineTunedDiffusionGenerator, *case) for case in GENERATORS),
         *((DiffusionGenerator, *case) for case in GENERATORS),
         *((DomainClassifier, *case) for case in COMMON),
+        *((SeriesClassifier, *case) for case in SERIES),
+        *((make, "hidden_sizes", sizes) for sizes in SIZES for make in SIZED),
+        (TGDPGenerator, "eta_cycle", True),
+        (TGDPGenerator, "n_networks", True),
+        (GenerativeSampler, "sampling_strategy", True),
+        (AugmentedClassifier, "n_synthetic", True),
+        (AugmentedClassifier, "n_synthetic", np.nan),
+        (AugmentedClassifier, "sample_weight_synthetic", np.inf),
+        (AugmentedClassifier, "random_state", True),
         (TGDPGenerator, "guidance_loss", "huber"),
         (TGDPGenerator, "conditional", "always"),
         (TGDPGenerator, "n_networks", 0),
@@ -205,9 +231,31 @@ GENERATORS += [("early_stopping", "never")]
     ],
 )
 def test_parameters(make: Any, name: str, value: Any) -> None:
-    arguments = (X, Y) if make is DiffusionGenerator else (X, Y, X, Y)
+    arguments = (X, Y, X, Y) if make in TWO_SETS else (X, Y)
     with pytest.raises(ValueError, match=f"'{name}' parameter of {make.__name__} must be"):
         make(**{name: value}).fit(*arguments)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "nope", "", "meta"])
+@pytest.mark.parametrize("make", [*TWO_SETS, DiffusionGenerator, SeriesClassifier])
+def test_devices(make: Any, device: str) -> None:
+    with pytest.raises(ValueError, match=f"device='{device}' is not there; this machine has"):
+        make(device=device).fit(X, Y, *((X, Y) if make in TWO_SETS else ()))
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        TGDPGenerator(DiffusionGenerator(max_steps=0)),
+        TGDPGenerator(domain_classifier=DomainClassifier(max_steps=0)),
+        AugmentedClassifier(generator=DiffusionGenerator(max_steps=0)),
+        AugmentedClassifier(generator=TGDPGenerator(DiffusionGenerator(max_steps=0))),
+    ],
+    ids=str,
+)
+def test_parameters_of_parts(whole: Any) -> None:
+    with pytest.raises(ValueError, match=r"'max_steps' parameter of .* must be an int"):
+        whole.fit(X, Y, sample_domain=np.r_[np.ones(10), -np.ones(10)])
 
 
 # Sampling and densities -----------------------------------------------------------------------------
@@ -248,7 +296,9 @@ def test_labels_of_samples(name: str, y: Any, message: str, fitted: dict[str, An
     ("options", "message"),
     [
         ({"solver": "heun"}, "unknown solver 'heun'"),
-        ({"n_steps": 0}, "n_steps must be at least 1"),
+        *(({"n_steps": n}, "n_steps must be an integer of at least 1; got") for n in (0, -1, 2.5, True, "3")),
+        ({"solver": ["ddim"]}, r"unknown solver \['ddim'\]"),
+        ({"random_state": True}, "random_state must be"),
         ({"random_state": -1}, "random_state must be"),
         ({"random_state": "seed"}, "random_state must be"),
     ],
@@ -289,6 +339,31 @@ def test_ratio_and_guidance(fitted: dict[str, Any]) -> None:
         model.guidance(X, 0.5)
     with pytest.raises(ValueError, match="y must hold one label per row"):
         model.guidance(X, 0.5, [0])
+
+
+@pytest.mark.parametrize(
+    ("x_t", "message"),
+    [
+        (np.zeros((20, 3)), r"x_t has rows of shape \(3,\); expected \(2,\), in the units of `transformer_`"),
+        (np.zeros((20, 1, 2)), r"x_t has rows of shape \(1, 2\); expected \(2,\)"),
+        (np.zeros(2), "Expected 2D array, got 1D array instead"),
+        (np.zeros((0, 2)), "minimum of 1 is required by x_t"),
+        (with_value(np.nan), "Input x_t contains NaN"),
+    ],
+)
+def test_rows_of_guidance(x_t: Any, message: str, fitted: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=message):
+        fitted["TGDP"].guidance(x_t, 0.5, Y)
+
+
+@pytest.mark.parametrize(
+    "t",
+    [0, -1, 1.5, np.nan, np.inf, None, "x", [0.5, 0.5], np.full((20, 1), 0.5), [0.5] * 19 + [0.0]],
+    ids=str,
+)
+def test_times_of_guidance(t: Any, fitted: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"t must be a number in \(0, 1\], or a vector of 20 of them"):
+        fitted["TGDP"].guidance(X, t, Y)
 
 
 # Before a fit ---------------------------------------------------------------------------------------

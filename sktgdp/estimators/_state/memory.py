@@ -36,7 +36,8 @@ def draw_seed(random_state: Any) -> int:
         return int(random_state.randint(2**31 - 1))
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31 - 1))
-    if isinstance(random_state, int | np.integer) and 0 <= int(random_state) < 2**32:
+    whole = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
+    if whole and 0 <= int(random_state) < 2**32:
         return int(random_state) % (2**32 - 1024)  # room for the seeds counted up from it
     raise ValueError(
         "random_state must be None, an integer in [0, 2**32), a numpy Generator or RandomState; "
