@@ -59,6 +59,8 @@ class GaussianMixture:
             torch.as_tensor(value, dtype=torch.float64)
             for value in (self.weights, self.means, self.variances)
         )
+        if not all(value.isfinite().all() for value in (weights, means, variances)):
+            raise ValueError("the weights, the means and the variances must be finite numbers")
         if (
             means.ndim != 2
             or weights.shape != means.shape[:1]
@@ -67,8 +69,10 @@ class GaussianMixture:
             shapes = ", ".join(str(tuple(value.shape)) for value in (weights, means, variances))
             raise ValueError(f"expected weights (k,), means (k, d), variances (k,) or (k, d); got {shapes}")
         variances = variances[:, None].expand_as(means) if variances.ndim == 1 else variances
-        if not (weights > 0).all() or abs(weights.sum().item() - 1.0) > 1e-6 or not (variances > 0).all():
-            raise ValueError("the weights must be positive and sum to one, the variances must be positive")
+        if not (weights > 0).all() or abs(weights.sum().item() - 1.0) > 1e-6:
+            raise ValueError(f"the weights must be positive and sum to one; got {weights.tolist()}")
+        if not (variances > 0).all():
+            raise ValueError(f"the variances must be positive; got {variances.tolist()}")
         for name, value in (("weights", weights), ("means", means), ("variances", variances)):
             object.__setattr__(self, name, value)
 
@@ -88,6 +92,8 @@ class GaussianMixture:
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n rows (n, d), float64, and their labels (n,)."""
+        if type(n) is not int or n < 1:
+            raise ValueError(f"n must be an integer of at least 1; got {n!r}")
         y = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         z = torch.randn(n, self.means.shape[1], dtype=torch.float64, generator=generator)
         return self.means[y] + self.variances[y].sqrt() * z, y
@@ -100,16 +106,16 @@ class GaussianMixture:
         """Natural log of the density at time t (given y), shape (batch,)."""
         log_components = self._log_components(x_t, t)
         if y is not None:
-            return log_components.gather(1, y[:, None]).squeeze(1).to(x_t.dtype)
+            return log_components.gather(1, self._labels(y, x_t)[:, None]).squeeze(1).to(x_t.dtype)
         return torch.logsumexp(self.weights.log() + log_components, 1).to(x_t.dtype)
 
     def score(self, x_t: Tensor, t: Tensor | float, y: Tensor | None = None) -> Tensor:
         """Gradient of :meth:`log_prob_at`, shape (batch, d)."""
-        means, variances = self._marginal(t)
+        means, variances = self._marginal_of(x_t, t)
         if y is None:
             posterior = torch.softmax(self.weights.log() + self._log_components(x_t, t), 1)
         else:
-            posterior = torch.nn.functional.one_hot(y, len(self.weights)).double()
+            posterior = torch.nn.functional.one_hot(self._labels(y, x_t), len(self.weights)).double()
         pulls = (means - x_t[:, None].double()) / variances
         return (posterior[:, :, None] * pulls).sum(1).to(x_t.dtype)
 
@@ -124,10 +130,10 @@ class GaussianMixture:
         For a single Gaussian (or given y) an affine map; for a mixture in one dimension the increasing map
         that matches the distribution functions, by bisection to rounding error.
         """
-        (m_from, v_from), (m_to, v_to) = self._marginal(t_from), self._marginal(t_to)
+        (m_from, v_from), (m_to, v_to) = self._marginal_of(x, t_from), self._marginal(t_to)
         mapped = m_to + torch.sqrt(v_to / v_from) * (x[:, None].double() - m_from)
         if y is not None or len(self.weights) == 1:
-            return mapped[torch.arange(len(x)), 0 if y is None else y].to(x.dtype)
+            return mapped[torch.arange(len(x)), 0 if y is None else self._labels(y, x)].to(x.dtype)
         if x.shape[1] > 1:
             raise ValueError("the flow is known for one component, given y, or in one dimension")
         # Each component's map keeps that component's distribution function: they bracket the answer.
@@ -146,6 +152,8 @@ class GaussianMixture:
         The score of the paper's Table 1. Beware: it rises when samples collapse onto the modes.
         """
         other = self if other is None else other
+        if other.means.shape[1] != self.means.shape[1]:
+            raise ValueError(f"other has {other.means.shape[1]} coordinates, this has {self.means.shape[1]}")
         variances = self.variances[:, None] + other.variances
         distances = (self.means[:, None] - other.means) ** 2 / variances
         log_overlap = -0.5 * (distances + torch.log(2.0 * math.pi * variances)).sum(-1)
@@ -157,11 +165,24 @@ class GaussianMixture:
         alpha, sigma = self.process.alpha(t), self.process.sigma(t)
         return alpha * self.means, alpha**2 * self.variances + sigma**2
 
-    def _log_components(self, x_t: Tensor, t: Tensor | float) -> Tensor:
-        """Log density of each component at time t, shape (batch, k)."""
+    def _marginal_of(self, x_t: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
+        """The same, once rows and times are seen to go together."""
         if x_t.ndim != 2 or x_t.shape[1] != self.means.shape[1]:
             raise ValueError(f"expected rows of shape (batch, {self.means.shape[1]}); got {tuple(x_t.shape)}")
-        means, variances = self._marginal(t)
+        if _time(t).shape not in ((), x_t.shape[:1]):
+            raise ValueError(f"expected t of shape () or ({len(x_t)},); got {tuple(_time(t).shape)}")
+        return self._marginal(t)
+
+    def _labels(self, y: Tensor, x: Tensor) -> Tensor:
+        """Labels that are indices of components, one per row."""
+        k = len(self.weights)
+        if y.shape != x.shape[:1] or y.is_floating_point() or not ((y >= 0) & (y < k)).all():
+            raise ValueError(f"expected {len(x)} labels, whole numbers from 0 to {k - 1}; got {y}")
+        return y
+
+    def _log_components(self, x_t: Tensor, t: Tensor | float) -> Tensor:
+        """Log density of each component at time t, shape (batch, k)."""
+        means, variances = self._marginal_of(x_t, t)
         squares = (x_t[:, None].double() - means) ** 2 / variances
         return -0.5 * (squares + torch.log(2.0 * math.pi * variances)).sum(-1)
 
@@ -190,6 +211,9 @@ class MixtureShift:
     process: VPProcess = field(default_factory=VPProcess)
 
     def __post_init__(self) -> None:
+        shapes = [tuple(mixture.means.shape) for mixture in (self.source, self.target)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"source and target need means of one shape (k, d); got {shapes}")
         for name in ("source", "target"):
             object.__setattr__(self, name, replace(getattr(self, name), process=self.process))
 
@@ -261,4 +285,7 @@ def paper_mixture_shift(process: VPProcess | None = None) -> MixtureShift:
 
 
 def _time(t: Tensor | float) -> Tensor:
-    return torch.as_tensor(t, dtype=torch.float64)
+    times = torch.as_tensor(t, dtype=torch.float64)
+    if not ((times >= 0.0) & (times <= 1.0 + 1e-6)).all():  # times of a solver are rounded
+        raise ValueError(f"expected times from 0 to 1; got {t}")
+    return times

@@ -23,6 +23,7 @@ Lu et al., "DPM-Solver", 2022 (the half log-SNR as the natural time).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -54,6 +55,11 @@ class VPProcess:
     beta_min: float = 0.1
     beta_max: float = 20.0
     t_min: float = 1e-3
+
+    def __post_init__(self) -> None:
+        rates = 0.0 <= self.beta_min <= self.beta_max and 0.0 < self.beta_max < math.inf
+        if not (rates and 0.0 < self.t_min < 1.0):
+            raise ValueError(f"expected 0 <= beta_min <= beta_max and 0 < t_min < 1, finite; got {self}")
 
     def beta(self, t: Tensor) -> Tensor:
         """Noise rate beta(t)."""

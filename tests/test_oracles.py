@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,7 +121,11 @@ def test_answers_in_the_dtype_of_x() -> None:
 @pytest.mark.parametrize(
     ("weights", "means", "variances", "message"),
     [
-        ([0.5, 0.6], [[0.0], [1.0]], [1.0, 1.0], "sum to one"),
+        ([0.5, 0.6], [[0.0], [1.0]], [1.0, 1.0], r"sum to one; got \[0\.5, 0\.6\]"),
+        ([-1.0, 2.0], [[0.0], [1.0]], [1.0, 1.0], "weights must be positive"),
+        ([math.nan, 1.0], [[0.0], [1.0]], [1.0, 1.0], "must be finite"),
+        ([0.5, 0.5], [[0.0], [math.nan]], [1.0, 1.0], "must be finite"),
+        ([0.5, 0.5], [[0.0], [1.0]], [math.inf, 1.0], "must be finite"),
         ([0.5, 0.5], [[0.0], [1.0]], [1.0, 0.0], "variances must be positive"),
         ([1.0], [0.0], [1.0], r"means \(k, d\)"),
         ([0.5, 0.5], [[0.0], [1.0]], [[1.0, 1.0]], r"got \(2,\), \(2, 1\), \(1, 2\)"),
@@ -274,3 +279,51 @@ def test_noise_error_of_the_papers_source() -> None:
     generator = torch.Generator().manual_seed(0)
     found = shift.noise_error(shift.source.noise, 50_000, generator, dtype=torch.float32)
     assert found == pytest.approx(0.26, abs=0.02)
+
+
+X3, LABELS3 = double([[0.0, 1.0]] * 3), torch.tensor([0, 1, 2])
+BAD_QUESTIONS = {
+    "rows": (X3[:, :1], 0.5, None, r"expected rows of shape \(batch, 2\); got \(3, 1\)"),
+    "a vector": (X3[0], 0.5, None, r"expected rows of shape \(batch, 2\)"),
+    "number of times": (X3, double([0.1, 0.2]), None, r"expected t of shape \(\) or \(3,\); got \(2,\)"),
+    "negative time": (X3, -0.1, None, "expected times from 0 to 1"),
+    "late time": (X3, 1.5, None, "expected times from 0 to 1"),
+    "no time": (X3, math.nan, None, "expected times from 0 to 1"),
+    "number of labels": (X3, 0.5, LABELS3[:2], "expected 3 labels"),
+    "unknown label": (X3, 0.5, LABELS3 + 1, "expected 3 labels, whole numbers from 0 to 2"),
+    "negative label": (X3, 0.5, LABELS3 - 1, "expected 3 labels"),
+    "broken label": (X3, 0.5, LABELS3.double(), "expected 3 labels"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_QUESTIONS)
+@pytest.mark.parametrize("method", ["log_prob_at", "score", "noise"])
+def test_questions_that_do_not_fit(method: str, case: str) -> None:
+    x, t, y, message = BAD_QUESTIONS[case]
+    with pytest.raises(ValueError, match=message):
+        getattr(GaussianMixture(WEIGHTS, MEANS, [0.1] * 3), method)(x, t, y)
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.5, True])
+def test_numbers_of_rows(n: Any) -> None:
+    with pytest.raises(ValueError, match="n must be an integer of at least 1; got"):
+        GaussianMixture(WEIGHTS, MEANS, [0.1] * 3).sample(n)
+
+
+def test_mixtures_that_do_not_go_together() -> None:
+    one, other = GaussianMixture(WEIGHTS, MEANS, [0.1] * 3), GaussianMixture([1.0], [[0.0]], [1.0])
+    with pytest.raises(ValueError, match=r"means of one shape \(k, d\); got \[\(3, 2\), \(1, 1\)\]"):
+        MixtureShift(one, other)
+    with pytest.raises(ValueError, match="other has 1 coordinates, this has 2"):
+        one.average_likelihood(other)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"beta_min": -1.0}, {"beta_min": math.nan}, {"beta_max": 0.01}, {"beta_max": math.inf}]
+    + [{"t_min": value} for value in (0.0, 1.0, math.nan)],
+    ids=str,
+)
+def test_processes(params: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="expected 0 <= beta_min <= beta_max and 0 < t_min < 1, finite; got"):
+        VPProcess(**params)

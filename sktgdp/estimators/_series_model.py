@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sktgdp.estimators._finite import finite_rows
 from sktgdp.estimators._parameters import CheckedParameters
+from sktgdp.estimators._rows.domains import check_columns
 from sktgdp.estimators._rows.labels import LabelCode, check_labels
 from sktgdp.estimators._series_training import (
     EVALUATION_CHUNK,
@@ -124,6 +125,7 @@ class SeriesModel(
         self, X: Any, n_channels: int | None, *, reset: bool = False, name: str = "X"
     ) -> NDArray[Any]:
         """Check rows and give them as (n, channels, length)."""
+        check_columns(X, name)
         rows = validate_data(
             self, X, reset=reset, dtype=[np.float64, np.float32], allow_nd=True, ensure_min_samples=1 + reset
         )

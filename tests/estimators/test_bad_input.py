@@ -276,6 +276,8 @@ def test_number_of_samples(name: str, n_samples: Any, fitted: dict[str, Any]) ->
         ("class", "dead", r"y holds labels that the model has not seen: \['dead'\]. Known: \['sick', 'well"),
         ("class", ["sick", "well"], "y holds 2 labels for n_samples = 3"),
         ("class", ["sick", "well", "dead"], "not seen"),
+        ("class", ["sick", None, "well"], "y has missing labels"),
+        ("class", np.array(["sick", 1, "well"], object), "y mixes strings with other labels"),
         ("class", ["sick"] * 4, "y holds 4 labels for n_samples = 3"),
         ("multilabel", [1, 0], r"y has shape \(3, 2\)"),
         ("multilabel", [[1, 0, 1]] * 4, "y holds 4 labels for n_samples = 3"),

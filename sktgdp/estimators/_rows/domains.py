@@ -22,6 +22,7 @@ __all__ = [
     "InputForm",
     "Reals",
     "Units",
+    "check_columns",
     "check_domains",
     "check_rows",
     "rows_as_fitted",
@@ -37,12 +38,25 @@ def check_rows(X: Any, name: str, *, min_rows: int = 1) -> Any:
     """Check rows: a frame is left as it is, its columns to the transformer; anything else becomes floats."""
     if not is_frame(X):
         return numeric_rows(X, name, min_rows=min_rows)
+    check_columns(X, name)
     if X.shape[0] < min_rows or X.shape[1] < 1:
         raise ValueError(
             f"{name} has too few rows or columns: {X.shape[0]} and {X.shape[1]}, where at least {min_rows} "
             "and 1 are needed."
         )
     return X
+
+
+def check_columns(X: Any, name: str) -> None:
+    """Refuse a frame with columns that have no name of their own; anything else passes."""
+    if not is_frame(X):
+        return
+    nameless = [k for k, c in enumerate(X.columns) if type(c).__name__ in ("NoneType", "NAType") or c != c]
+    if nameless:
+        raise ValueError(f"{name} has columns without a name, at the positions {nameless}. Name them.")
+    if not X.columns.is_unique:
+        twice = X.columns[X.columns.duplicated()].unique().tolist()
+        raise ValueError(f"{name} has several columns of one name: {twice}. Rename them, or keep one.")
 
 
 def numeric_rows(X: Any, name: str, *, min_rows: int = 1) -> Reals:
@@ -281,6 +295,8 @@ def check_domains(domains: Domains) -> tuple[Any, NDArray[Any] | None, Any, NDAr
             f"X_tgt is a vector, and y_src a table of shape {np.shape(y_src)}. The order of the arguments is "
             "fit(X_src, y_src, X_tgt, y_tgt)."
         )
+    check_columns(X_src, "X_src")
+    check_columns(X_tgt, "X_tgt")
     columns = [list(getattr(X, "columns", [])) for X in (X_src, X_tgt)]
     if all(columns) and columns[0] != columns[1]:
         raise ValueError(_other_columns_in_target(*columns))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._rows.domains import Floats, InputForm
-from sktgdp.estimators._rows.labels import LabelCode, LabelPrior, LabelRuns
+from sktgdp.estimators._rows.labels import LabelCode, LabelPrior, LabelRuns, check_labels
 from sktgdp.estimators._sampling.chunks import Draw, check_sizes, draw_rows
 from sktgdp.estimators._sampling.parquet import write_parquet
 from sktgdp.estimators._sampling.support import SampleDiagnostics, without_copies
@@ -226,6 +226,8 @@ class SamplingMixin:
         one_label = self.labels_.is_one(y, n_samples)
         told = y is None
         given = y if one_label or isinstance(y, LabelRuns) else np.asarray(y)
+        if isinstance(given, np.ndarray) and given.dtype.kind == "O":
+            check_labels(given, given, "y")
         for start in range(0, n_samples, batch_size):
             rows = range(start, min(start + batch_size, n_samples))
             labels = given if one_label else given[rows.start : rows.stop]
