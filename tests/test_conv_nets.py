@@ -187,6 +187,11 @@ def test_shapes_that_are_no_series(shape: tuple[int, ...]) -> None:
         DomainConv(shape, 0)
 
 
+def test_levels_must_be_there() -> None:
+    with pytest.raises(ValueError, match="hidden_sizes is empty; a U-Net needs one level"):
+        ScoreConv((2, 8), 0, PROCESS, hidden_sizes=())
+
+
 def test_stem_must_shorten() -> None:
     with pytest.raises(ValueError, match="stride must be at least 2"):
         GuidanceConv((1, 50), 0, PROCESS, stride=1)

@@ -109,6 +109,8 @@ class ScoreConv(Portable):
         stride: int = 4,
     ) -> None:
         super().__init__()
+        if len(hidden_sizes) == 0:
+            raise ValueError("hidden_sizes is empty; a U-Net needs one level at least, such as (24,)")
         self.process, self.stride = process, stride
         n_channels, steps = _channels(event_shape), list(pairwise(hidden_sizes))
         self.condition = _Condition(n_labels, process, CONDITION_WIDTH)

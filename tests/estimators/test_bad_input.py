@@ -236,7 +236,7 @@ def test_parameters(make: Any, name: str, value: Any) -> None:
         make(**{name: value}).fit(*arguments)
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "nope", "", "meta"])
+@pytest.mark.parametrize("device", ["cuda:99", "nope", "", "meta", "cpu:3"])
 @pytest.mark.parametrize("make", [*TWO_SETS, DiffusionGenerator, SeriesClassifier])
 def test_devices(make: Any, device: str) -> None:
     with pytest.raises(ValueError, match=f"device='{device}' is not there; this machine has"):

@@ -45,6 +45,7 @@ def resolve_device(device: str) -> torch.device:
     try:
         found = torch.device(device)
         usable = found.type != "meta"  # it holds no numbers
+        usable &= found.type != "cpu" or not found.index  # torch takes any number for the one that is there
         torch.empty(1, device=found)
     except (RuntimeError, AssertionError, NotImplementedError):  # torch raises all of these
         usable = False
