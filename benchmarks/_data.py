@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from sktgdp.datasets import make_digits_shift, make_gaussian_mixture_shift
-from sktgdp.datasets._synthetic import SHIFTS
+from sktgdp.datasets._synthetic import SHIFTS, TARGET_MEAN, draw_pair
 from sktgdp.oracles import MixtureShift, paper_mixture_shift
 
 __all__ = ["Shift", "data_dir", "seeds", "load_shift", "source_key"]
@@ -87,7 +87,7 @@ def data_dir() -> Path:
 
 def _mixture(n_target: int, seed: int, n_source: int = 10_000, n_test: int = 10_000) -> Shift:
     fit = make_gaussian_mixture_shift(n_source, n_target, random_state=seed)
-    _, _, X, y = make_gaussian_mixture_shift(0, 2 * n_test, random_state=seed + FRESH)
+    X, y = draw_pair(2 * n_test, TARGET_MEAN, np.random.RandomState(seed + FRESH))
     return Shift(*fit, X[:n_test], y[:n_test], X_more=X[n_test:], oracle=paper_mixture_shift())
 
 

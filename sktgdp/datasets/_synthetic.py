@@ -22,6 +22,7 @@ __all__ = ["make_diabetes_shift", "make_digits_shift", "make_gaussian_mixture_sh
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 RandomStateLike = int | np.random.RandomState | None
+SOURCE_MEAN, TARGET_MEAN = (0.5, 0.5), (0.5, -0.5)
 
 
 def make_gaussian_mixture_shift(
@@ -55,13 +56,14 @@ def make_gaussian_mixture_shift(
     for name, n_rows in (("n_source", n_source), ("n_target", n_target)):
         check_count(n_rows, name)
     rng = check_random_state(random_state)
-
-    def draw(n: int, mu: tuple[float, float]) -> tuple[Floats, Integers]:
-        y = 2 * rng.randint(2, size=n).astype(np.int64) - 1
-        return y[:, None] * np.array(mu) + np.sqrt(0.1) * rng.standard_normal((n, 2)), y
-
-    arrays = (*draw(n_source, (0.5, 0.5)), *draw(n_target, (0.5, -0.5)))
+    arrays = (*draw_pair(n_source, SOURCE_MEAN, rng), *draw_pair(n_target, TARGET_MEAN, rng))
     return (*arrays, paper_mixture_shift()) if return_oracle else arrays
+
+
+def draw_pair(n: int, mu: tuple[float, float], rng: np.random.RandomState) -> tuple[Floats, Integers]:
+    """Rows of two Gaussians of variance 0.1 about plus and minus ``mu``, and their labels."""
+    y = 2 * rng.randint(2, size=n).astype(np.int64) - 1
+    return y[:, None] * np.array(mu) + np.sqrt(0.1) * rng.standard_normal((n, 2)), y
 
 
 def make_digits_shift(

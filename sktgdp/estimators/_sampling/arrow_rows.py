@@ -70,7 +70,8 @@ def _with_every_value(generator: Any, X: Any, y: NDArray[Any] | None) -> tuple[A
     """Rows and labels, repeated until every class is among them, and every value of columns of objects."""
     encoder = getattr(generator.transformer_, "steps", [("", generator.transformer_)])[0][1]
     known = getattr(encoder, "categories_", {})
-    objects = [name for name in getattr(X, "columns", ()) if X[name].dtype == object and name in known]
+    dtypes = zip(X.columns, X.dtypes, strict=True) if hasattr(X, "columns") else ()
+    objects = [name for name, dtype in dtypes if dtype == object and name in known]
     classes = generator.labels_.classes if generator.labels_.kind == "class" else []
     number = np.arange(max([len(X), len(classes), *(len(known[name]) for name in objects)]))
     if y is not None:
@@ -115,7 +116,7 @@ def rows_table(
             raise ValueError(f"The rows have a column {name!r} already; choose another label_column.")
         table = table.append_column(name, values)
     table = table if y is None or columns is None else table.select(columns)
-    return table if schema is None else table.cast(schema)
+    return table if schema is None or table.schema.equals(schema) else table.cast(schema)
 
 
 def _frame_table(X: Any) -> Any:
