@@ -72,7 +72,7 @@ test-slow: $(VENV)/.dev
 	$(PY) -m pytest -m slow $(ARGS)
 
 CONTRACT := test_common.py test_augmentation.py test_frames.py test_preprocessing.py test_mixed_types.py \
-	test_mixed_type_columns.py test_model_selection.py test_scorers.py test_search.py
+	test_mixed_type_columns.py test_model_selection.py test_packing.py test_scorers.py test_search.py
 
 # The oldest numpy and pandas have no wheels for Python 3.12 and later.
 $(VENV)/.oldest: oldest.txt $(VENV)/.dev

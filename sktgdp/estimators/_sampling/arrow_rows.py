@@ -71,7 +71,7 @@ def _with_every_value(generator: Any, X: Any, y: NDArray[Any] | None) -> tuple[A
     encoder = getattr(generator.transformer_, "steps", [("", generator.transformer_)])[0][1]
     known = getattr(encoder, "categories_", {})
     dtypes = zip(X.columns, X.dtypes, strict=True) if hasattr(X, "columns") else ()
-    objects = [name for name, dtype in dtypes if dtype == object and name in known]
+    objects = [name for name, dtype in dtypes if dtype == np.dtype(object) and name in known]
     classes = generator.labels_.classes if generator.labels_.kind == "class" else []
     number = np.arange(max([len(X), len(classes), *(len(known[name]) for name in objects)]))
     if y is not None:
