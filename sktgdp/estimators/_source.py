@@ -46,8 +46,7 @@ def prepare_source(
         without a seed, a memory or a device of its own takes those given here.
     domains : Domains
         Without source rows they are drawn from the frozen model (source-free transfer).
-    seed : int
-    checkpoint : FitCheckpoint
+    seed, checkpoint
         Of the source model's part of the fit.
     before_training : callable
         Called with the shape of a row in the source model's units and the number of labels.
@@ -66,8 +65,8 @@ def prepare_source(
     if frozen is not None:
         before_training(frozen.latent_shape_, frozen.labels_.n_labels)
         return frozen, domains, False
-    _warn_if_swapped(len(source), len(target))
     model = unfitted_source(source_model, seed, **shared)
+    _warn_if_swapped(len(source), len(target))
     transformer = fit_transformer(model.transformer, source, "X_src")
     z_target = to_units(transformer, target, "X_tgt")  # what is wrong with a column is to be said now
     before_training(z_target.shape[1:], LabelCode(y_source).n_labels)
