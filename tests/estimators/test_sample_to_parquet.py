@@ -118,7 +118,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"n_samples": "3"}, "n_samples must be an integer of at least 1; got '3'"),
     ({"y": 7}, "labels that the model has not seen"),
     ({"y": [1, -1, 1, 1, 7]}, "labels that the model has not seen"),  # in the last batch
-    ({"n_steps": 0}, "n_steps must be at least 1"),
+    ({"n_steps": 0}, "n_steps must be an integer of at least 1"),
     ({"solver": "newton"}, "unknown solver"),
     ({"random_state": -1}, "random_state must be"),
     ({"label_column": "x0"}, "column 'x0' already"),
