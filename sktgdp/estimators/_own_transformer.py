@@ -10,6 +10,8 @@ from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
+from sktgdp.estimators._rows.domains import InputForm
+
 __all__ = ["check_units", "log_abs_det_jacobian", "try_way_back"]
 
 N_TRIED = 8  # rows
@@ -39,7 +41,7 @@ def check_units(values: Any, transformer: Any, n_rows: int) -> Floats:
     return numbers
 
 
-def try_way_back(transformer: Any, z: NDArray[Any], event_shape: tuple[int, ...]) -> None:
+def try_way_back(transformer: Any, z: NDArray[Any], form: InputForm) -> None:
     """Take a few transformed rows back, as samples will be.
 
     Parameters
@@ -48,8 +50,8 @@ def try_way_back(transformer: Any, z: NDArray[Any], event_shape: tuple[int, ...]
         Fitted.
     z : ndarray of shape (n, ...)
         Rows in its units.
-    event_shape : tuple of int
-        Of a row as the user gave it.
+    form : InputForm
+        Of the rows as the user gave them.
     """
     some = z[:N_TRIED].astype(np.float64)
     name = f"{type(transformer).__name__}.inverse_transform"
@@ -60,15 +62,21 @@ def try_way_back(transformer: Any, z: NDArray[Any], event_shape: tuple[int, ...]
             f"{name} fails on rows that transform gave, so that no samples would come back: "
             f"{type(error).__name__}: {error}"
         ) from error
-    expected = (len(some), *event_shape)
+    expected = (len(some), *form.event_shape)
     if issparse(rows) or np.shape(rows) != expected:
         kind = "sparse matrix" if issparse(rows) else type(rows).__name__
         raise ValueError(
             f"{name} gives a {kind} of shape {np.shape(rows)} for {len(some)} rows that transform gave; "
             f"expected an array or a frame of shape {expected}, as the rows of the fit."
         )
-    if not hasattr(rows, "iloc") and np.asarray(rows).dtype.kind == "f" and not np.isfinite(rows).all():
+    kind = "O" if hasattr(rows, "iloc") else np.asarray(rows).dtype.kind
+    if kind == "f" and not np.isfinite(rows).all():
         raise ValueError(f"{name} gives NaN or infinity for rows that transform gave.")
+    if form.columns is None and kind not in "fiub":
+        raise ValueError(
+            f"{name} gives {type(rows).__name__} that holds no plain numbers; expected an array of numbers, "
+            "as the rows of the fit. For columns of several types give frames."
+        )
 
 
 def log_abs_det_jacobian(transformer: Any, event_shape: tuple[int, ...]) -> float:

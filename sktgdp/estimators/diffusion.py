@@ -336,7 +336,7 @@ class DiffusionGenerator(NetworkGenerator):
         self.prior_ = None if codes is None else LabelPrior.of(codes)
         self.transformer_, z = fit_units(self.transformer, rows, "X")
         if self.transformer != "auto":
-            try_way_back(self.transformer_, z, self.form_.event_shape)
+            try_way_back(self.transformer_, z, self.form_)
         self.latent_shape_ = z.shape[1:]
         remember_rows(self, z)
         return z, codes

@@ -79,6 +79,7 @@ class Faulty(TransformerMixin, BaseEstimator):
         ({"back": "fewer rows"}, r"Faulty\.inverse_transform gives a ndarray of shape \(7, 2\) for 8 rows"),
         ({"back": "sparse"}, r"Faulty\.inverse_transform gives a sparse matrix"),
         ({"back": "None"}, r"Faulty\.inverse_transform gives a NoneType"),
+        ({"back": "texts"}, r"Faulty\.inverse_transform gives ndarray that holds no plain numbers"),
         ({"back": "NaN"}, r"Faulty\.inverse_transform gives NaN or infinity"),
         ({"back": "an error"}, r"Faulty\.inverse_transform fails .* ZeroDivisionError: division by zero"),
     ],
