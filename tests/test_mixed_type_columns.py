@@ -86,20 +86,33 @@ def test_quantiles_go_on_in_a_straight_line(rng: np.random.Generator) -> None:
     )
 
 
-def test_auto_takes_quantiles_where_there_is_no_density(people: pd.DataFrame) -> None:
-    numbers = people[["age", "gain", "married", "born"]]
-    standard = MixedTypeEncoder().fit(numbers)
-    auto = MixedTypeEncoder(numeric="auto").fit(numbers)
+@pytest.mark.parametrize("more", ["city", "income", "gain"])  # categories, missing values, many zeros
+def test_auto_takes_quantiles_where_there_is_no_density(people: pd.DataFrame, more: str) -> None:
+    numbers = people[["age", "married", "born"]]
+    auto, standard = MixedTypeEncoder(numeric="auto").fit(numbers), MixedTypeEncoder().fit(numbers)
     np.testing.assert_array_equal(auto.transform(numbers), standard.transform(numbers))
-    assert np.isfinite(auto.log_abs_det_jacobian((4,)))
-    for more in ("city", "income"):  # categories; missing values
-        frame = people[["age", "gain", "married", "born", more]]
-        auto, quantile, standard = (
-            MixedTypeEncoder(numeric=n).fit(frame) for n in ("auto", "quantile", "standard")
-        )
-        z, by_quantiles, plain = (e.transform(frame) for e in (auto, quantile, standard))
-        np.testing.assert_array_equal(z[:, :2], by_quantiles[:, :2])
-        np.testing.assert_array_equal(z[:, 2:4], plain[:, 2:4])  # booleans, and times to the last bit
+    assert np.isfinite(auto.log_abs_det_jacobian((3,)))
+    frame = people[["age", "married", "born", more]]
+    auto, quantile, standard = (
+        MixedTypeEncoder(numeric=n).fit(frame) for n in ("auto", "quantile", "standard")
+    )
+    z, by_quantiles, plain = (e.transform(frame) for e in (auto, quantile, standard))
+    np.testing.assert_array_equal(z[:, 0], by_quantiles[:, 0])
+    np.testing.assert_array_equal(z[:, 1:3], plain[:, 1:3])  # booleans, and times to the last bit
+    with pytest.raises(
+        ValueError, match=r"Densities are not defined .* MixedTypeEncoder\(numeric='standard'"
+    ):
+        auto.log_abs_det_jacobian((4,))
+
+
+@pytest.mark.parametrize(("n_shared", "n"), [(20, 200), (19, 150), (20, 201)])
+def test_what_counts_as_shared(n_shared: int, n: int) -> None:
+    column = np.r_[np.zeros(n_shared), np.arange(1.0, n - n_shared + 1)]
+    shared = n_shared == 20 and n == 200
+    encoder = MixedTypeEncoder(numeric="auto").fit(pd.DataFrame({"gain": column}))
+    assert (encoder._columns[0].numeric == "levels") == shared
+    two = pd.DataFrame({"sex": (column > 0).astype(int)})
+    assert MixedTypeEncoder(numeric="auto").fit(two).log_abs_det_jacobian((1,)) > 0
 
 
 def levelled(rng: np.random.Generator, n: int) -> pd.DataFrame:

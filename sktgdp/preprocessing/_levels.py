@@ -9,18 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Levels", "indicator_scale"]
+__all__ = ["Levels", "has_shared_value", "indicator_scale"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 MOST_LEVELS = 32
 ROWS_PER_LEVEL = 20
+SHARED = 0.1  # of the rows
 
 
 def indicator_scale(shares: Floats) -> float:
     """Scale of centred indicators, given the shares of their values: it makes their average variance 1."""
     return math.sqrt((1 - np.square(shares).sum()) / len(shares))
+
+
+def has_shared_value(values: NDArray[Any]) -> bool:
+    """Whether a tenth of the rows, and 20 at least, share one of three values or more: no density does so."""
+    counts = np.unique(values, return_counts=True)[1]
+    return len(counts) > 2 and bool(counts.max() >= max(SHARED * len(values), ROWS_PER_LEVEL))
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,14 @@ from sklearn.utils.validation import _check_feature_names_in, check_array, check
 
 from sktgdp._arrays import refuse_hidden, refuse_times
 from sktgdp.preprocessing._columns import CategoryColumn, Column, kind_of_column
-from sktgdp.preprocessing._numbers import TimeColumn, missing_entries
+from sktgdp.preprocessing._levels import has_shared_value
+from sktgdp.preprocessing._numbers import IntegerColumn, NumericColumn, missing_entries
 
 __all__ = ["MixedTypeEncoder", "is_frame"]
 
 Floats = NDArray[np.float64]
 
+SCALED_BY_QUANTILES = (NumericColumn, IntegerColumn)  # not times: quantiles are not exact enough for them
 PLAIN_KINDS = "biufUS"  # arrays of these dtypes need no pandas
 
 
@@ -50,10 +52,11 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
     numeric : {"standard", "quantile", "auto"}, default="standard"
         How numbers, integers and times are scaled. "quantile" maps each column to a normal law by its
         quantiles, which suits skewed columns and those in which a few values are frequent, and goes back to
-        rounding error. "auto" is "quantile" for numbers and integers in tables with categories or missing
-        values, which have no density in any case, and "standard" for all else. Where such a column has only
-        3 to 32 values, and 20 rows for each on average, "auto" adds an indicator for each of them, and on
-        the way back the largest one says the value.
+        rounding error. "auto" is "quantile" for numbers and integers in tables that have no density in any
+        case, and "standard" for all else. Those are the tables with categories, with missing values, or with
+        numbers that many rows share: a tenth of them, and 20 at least, in a column of three values or more.
+        Where a column has only 3 to 32 values, and 20 rows for each on average, "auto" adds an indicator for
+        each of them there, and on the way back the largest one says the value.
     clip : bool, default=True
         Keep numbers, integers and times that come back inside the range of the fitted column. If False,
         they are kept inside the range of their dtype only.
@@ -153,9 +156,12 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
         """How each column's numbers are scaled."""
         if self.numeric != "auto":
             return [self.numeric] * len(kinds)
-        has_density = CategoryColumn not in kinds and not any(missing_entries(each).any() for each in columns)
-        # for times quantiles are not exact enough
-        return ["standard" if has_density or kind is TimeColumn else "levels" for kind in kinds]
+        has_density = CategoryColumn not in kinds and not any(
+            missing_entries(each).any()
+            or (kind in SCALED_BY_QUANTILES and has_shared_value(np.asarray(each)))
+            for kind, each in zip(kinds, columns, strict=True)
+        )
+        return ["levels" if kind in SCALED_BY_QUANTILES and not has_density else "standard" for kind in kinds]
 
     def transform(self, X: Any) -> Floats:
         """Encode rows.
@@ -276,7 +282,7 @@ class MixedTypeEncoder(TransformerMixin, BaseEstimator):
         if without:
             raise ValueError(
                 "Densities are not defined for tables with categories, missing values or quantiles; found "
-                f"such in columns {without[:5]}."
+                f"such in columns {without[:5]}. Numbers have one with MixedTypeEncoder(numeric='standard')."
             )
         return -float(sum(scale for scale in scales.values() if scale is not None))
 

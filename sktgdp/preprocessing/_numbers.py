@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.pipeline import make_pipeline
+from scipy.special import ndtr, ndtri
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from sktgdp.exceptions import ColumnError
@@ -65,35 +65,49 @@ def _plain_values(column: Any) -> NDArray[Any]:
 class QuantileScaler:
     """Quantiles as those of a normal law of unit variance; past the fitted values in a straight line.
 
-    So a value that lies outside keeps its place beyond the others, one unit of z for each standard deviation.
+    The ends of n values stand for the quantiles 1/2n and 1 - 1/2n, so they lie no farther out than those of
+    a normal sample do, and equal values for the middle of the quantiles that they take up. A value that lies
+    outside keeps its place beyond the others, one unit of z for each standard deviation.
     """
 
     def fit(self, x: Floats) -> QuantileScaler:
         """Learn from a column, shape (n, 1)."""
-        # quantiles are told apart down to 1e-7, hence in standard units; many equal values at an end of
-        # the column spoil the variance, hence once more
-        curve = QuantileTransformer(
-            n_quantiles=min(len(x), 1000), output_distribution="normal", subsample=None
-        )
-        self.line, self.curve = _plain(StandardScaler()), _plain(make_pipeline(curve, StandardScaler()))
+        # quantiles are told apart down to 1e-7, hence in standard units first
+        curve = QuantileTransformer(n_quantiles=min(len(x), 1000), subsample=None)
+        self.line, self.curve, self.unit = _plain(StandardScaler()), _plain(curve), _plain(StandardScaler())
         u = self.line.fit_transform(x)
         self.curve.fit(u)
+        self.margin = 0.5 / max(len(x), 2)
         self.u_ends = float(u.min()), float(u.max())
-        low, high = self.curve.transform(np.reshape(self.u_ends, (2, 1)))[:, 0].tolist()
-        self.z_ends = low, high
+        # where the curve is flat at an end, for equal values, their middle
+        low, high = (curve.references_[curve.quantiles_[:, 0] == end] for end in self.u_ends)
+        self.p_ends = (low[0] + low[-1]) / 2.0, (high[0] + high[-1]) / 2.0
+        self.unit.fit(self._quantiles(u))
+        ends = ndtri([[self.margin], [1.0 - self.margin]])
+        self.z_ends = tuple(self.unit.transform(ends)[:, 0].tolist())
         return self
+
+    def _quantiles(self, u: Floats) -> Floats:
+        """Standardised values inside the range to quantiles of the standard normal law."""
+        p = self.curve.transform(u)
+        p[u <= self.u_ends[0]], p[u >= self.u_ends[1]] = self.p_ends
+        quantiles: Floats = ndtri(self.margin + (1.0 - 2.0 * self.margin) * p)
+        return quantiles
 
     def transform(self, x: Floats) -> Floats:
         """Values to z, shape (n, 1)."""
         u = self.line.transform(x)
         inside = np.clip(u, *self.u_ends)
-        z: Floats = self.curve.transform(inside) + (u - inside)
-        return z
+        z = self.unit.transform(self._quantiles(inside))
+        z = np.where(u < inside, self.z_ends[0], np.where(u > inside, self.z_ends[1], z)) + (u - inside)
+        return np.asarray(z)
 
     def inverse_transform(self, z: Floats) -> Floats:
         """And back."""
         inside = np.clip(z, *self.z_ends)
-        x: Floats = self.line.inverse_transform(self.curve.inverse_transform(inside) + (z - inside))
+        p = (ndtr(self.unit.inverse_transform(inside)) - self.margin) / (1.0 - 2.0 * self.margin)
+        u = self.curve.inverse_transform(np.clip(p, 0.0, 1.0)) + (z - inside)
+        x: Floats = self.line.inverse_transform(u)
         return x
 
 

@@ -241,7 +241,9 @@ SCIKIT_LEARN = (
 COLUMNS = (
     Stored(
         QuantileScaler,
-        {"line": fitted(StandardScaler), "curve": fitted(Pipeline), "u_ends": _ends, "z_ends": _ends},
+        {"line": fitted(StandardScaler), "curve": fitted(QuantileTransformer), "unit": fitted(StandardScaler),
+         "u_ends": _ends, "p_ends": _ends, "z_ends": _ends,
+         "margin": lambda value: number(value) and 0.0 < value < 0.5},
     ),
     Stored(Levels, {"values": array("iuf", 1), "shares": floats(1)}, check=_check_levels),
     Stored(NumericColumn, COLUMN, NEWER, check=_check_column),
