@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from sktgdp.metrics._checks import check_count
+
 __all__ = ["draw_like", "some_rows", "take"]
 
 MIN_SAMPLES = 500
@@ -27,13 +29,14 @@ def draw_like(generator: Any, X: Any, n_samples: int | None, random_state: Any) 
 
 def some_rows(n_rows: int, max_rows: int, random_state: Any) -> NDArray[np.intp]:
     """Positions of at most ``max_rows`` rows, at random and in order."""
-    if max_rows < 1:
-        raise ValueError(f"max_rows must be at least 1, got {max_rows}.")
+    check_count(max_rows, "max_rows")
     if n_rows <= max_rows:
         return np.arange(n_rows)
     return np.sort(check_random_state(random_state).permutation(n_rows)[:max_rows])
 
 
 def take(rows: Any, at: NDArray[np.intp]) -> Any:
-    """Rows of a frame, a Series, a list or an array."""
-    return rows.iloc[at] if hasattr(rows, "iloc") else np.asarray(rows)[at]
+    """Rows of a frame, a Series, a list or an array; of a masked one with their mask, to be refused."""
+    if hasattr(rows, "iloc"):
+        return rows.iloc[at]
+    return (rows if isinstance(rows, np.ma.MaskedArray) else np.asarray(rows))[at]

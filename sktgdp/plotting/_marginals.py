@@ -223,8 +223,10 @@ def _shares(
 ) -> tuple[list[str], list[list[float]]]:
     """Names of the bars, top first, and the share of each sample's rows in them."""
     if steps is not None:
-        texts = [[f"{value:g}" for value in values] for values in column.present()]
-        order = [f"{value:g}" for value in steps]
+        short = [f"{value:g}" for value in steps]
+        order = short if len(set(short)) == len(short) else [str(value) for value in steps.tolist()]
+        named = dict(zip(steps.tolist(), order, strict=True))
+        texts = [[named[value] for value in values.tolist()] for values in column.present()]
     else:
         texts = [values.tolist() for values in column.present()]
         shares = [Counter(part) for part in texts]

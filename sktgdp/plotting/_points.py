@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sktgdp._arrays import refuse_times
 from sktgdp.plotting._style import (
     GREY,
     REAL,
@@ -21,7 +22,7 @@ from sktgdp.plotting._style import (
     shorten,
 )
 
-__all__ = ["Points", "draw_points"]
+__all__ = ["Points", "check_points", "draw_points"]
 
 MAX_CLASSES = 12  # with a colour of their own; further ones are grey
 SIZE = 14.0
@@ -33,6 +34,15 @@ class Points:
 
     name: str
     at: NDArray[np.float64]
+
+
+def check_points(points: Any, name: str) -> NDArray[np.float64]:
+    """Finite points of shape (n, 2), at least one."""
+    refuse_times(points, str(name))
+    found = np.asarray(points, dtype=np.float64)
+    if found.ndim != 2 or found.shape[1] != 2 or not len(found) or not np.isfinite(found).all():
+        raise ValueError(f"{name} must be finite points of shape (n, 2), n > 0; got shape {found.shape}.")
+    return found
 
 
 def draw_points(

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sktgdp._arrays import refuse_times
 from sktgdp.estimators.density_ratio import effective_sample_size
+from sktgdp.plotting._points import check_points
 from sktgdp.plotting._style import GREY, REAL, SYNTHETIC, legend_beside, one_axes, quiet_spines
 
 __all__ = ["DensityRatioDisplay"]
 
 Floats = NDArray[np.float64]
 
+LARGEST = 1e100
 N_BINS = 30
 GRID = 80
 SHOWN = 500
@@ -58,16 +61,16 @@ class DensityRatioDisplay:
 
     def __init__(
         self,
-        source: Floats,
-        target: Floats,
+        source: ArrayLike,
+        target: ArrayLike,
         *,
         rows: tuple[Floats, Floats] | None = None,
         grid: tuple[Floats, Floats, Floats] | None = None,
         axis_names: tuple[str, str] = ("x0", "x1"),
     ) -> None:
-        self.source, self.target, self.rows, self.grid = source, target, rows, grid
-        self.axis_names = axis_names
-        self.effective_sample_size_ = effective_sample_size(source)
+        self.source, self.target = _log_ratios(source, "source"), _log_ratios(target, "target")
+        self.rows, self.grid, self.axis_names = rows, grid, axis_names
+        self.effective_sample_size_ = effective_sample_size(self.source)
 
     @classmethod
     def from_estimator(
@@ -109,13 +112,7 @@ class DensityRatioDisplay:
         -------
         DensityRatioDisplay
         """
-        found = [np.asarray(values, dtype=np.float64) for values in (source, target)]
-        for values, name in zip(found, ("source", "target"), strict=True):
-            if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
-                raise ValueError(
-                    f"{name} must hold finite log ratios, one per row; got shape {values.shape}."
-                )
-        return cls(*found).plot(ax=ax)
+        return cls(source, target).plot(ax=ax)
 
     @classmethod
     def landscape(
@@ -135,9 +132,9 @@ class DensityRatioDisplay:
         -------
         DensityRatioDisplay
         """
-        rows = [np.asarray(X, dtype=np.float64) for X in (X_src, X_tgt)]
-        if any(X.ndim != 2 or X.shape[1] != 2 for X in rows):
-            raise ValueError(f"A landscape needs rows of two features, got shape {rows[0].shape}.")
+        if any(np.shape(X)[1:] != (2,) for X in (X_src, X_tgt)):
+            raise ValueError(f"A landscape needs rows of two features, got shape {np.shape(X_src)}.")
+        rows = [check_points(X, name) for X, name in ((X_src, "X_src"), (X_tgt, "X_tgt"))]
         everything = np.concatenate(rows)
         low, high = np.quantile(everything, [0.002, 0.998], axis=0)
         margin = 0.1 * (high - low)
@@ -149,7 +146,7 @@ class DensityRatioDisplay:
             (lambda X: type(X_src)(X, columns=X_src.columns)) if hasattr(X_src, "columns") else np.asarray
         )
         values = [ratio(as_given(X), None if y is None else np.full(len(X), y)) for X in (*rows, points)]
-        grid = (x, z, values[2].reshape(GRID, GRID))
+        grid = (x, z, _log_ratios(values[2], "the grid").reshape(GRID, GRID))
         pair = (rows[0], rows[1])
         return cls(*values[:2], rows=pair, grid=grid, axis_names=(names[0], names[1])).plot(ax=ax)
 
@@ -202,6 +199,17 @@ class DensityRatioDisplay:
         (x, z, _), names = self.grid, self.axis_names
         self.ax_.set(xlim=(x[0], x[-1]), ylim=(z[0], z[-1]), xlabel=names[0], ylabel=names[1])
         self.ax_.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, frameon=False, fontsize=9)
+
+
+def _log_ratios(values: ArrayLike, name: str) -> Floats:
+    """Finite log ratios, one per row."""
+    refuse_times(values, name)
+    found = np.asarray(values, dtype=np.float64)
+    if found.ndim != 1 or not len(found) or not np.isfinite(found).all():
+        raise ValueError(f"{name} must hold finite log ratios, one per row; got shape {found.shape}.")
+    if np.abs(found).max() > LARGEST:
+        raise ValueError(f"{name} holds log ratios above {LARGEST:g}: too large to be drawn.")
+    return found
 
 
 def _ratio_of(estimator: Any) -> Any:

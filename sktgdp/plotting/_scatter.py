@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
+from sklearn.utils import check_consistent_length
 
+from sktgdp._arrays import refuse_hidden
 from sktgdp.plotting._draws import draw_like, some_rows, take
-from sktgdp.plotting._points import Points, draw_points
+from sktgdp.plotting._points import Points, check_points, draw_points
 from sktgdp.preprocessing._encoding import encode_together
 
 __all__ = ["SampleScatterDisplay"]
@@ -67,7 +69,10 @@ class SampleScatterDisplay:
         axis_names: tuple[str, str] = ("x0", "x1"),
         names: tuple[str, str] = ("real", "synthetic"),
     ) -> None:
-        self.real, self.synthetic, self.labels = real, synthetic, labels
+        self.real, self.synthetic = (
+            check_points(part, name) for part, name in zip((real, synthetic), names, strict=True)
+        )
+        self.labels = labels
         self.axis_names, self.names = axis_names, names
 
     @classmethod
@@ -136,6 +141,8 @@ class SampleScatterDisplay:
         -------
         SampleScatterDisplay
         """
+        check_consistent_length(X_real, y_real)
+        check_consistent_length(X_synthetic, y_synthetic)
         places = [some_rows(len(X), max_rows, random_state) for X in (X_real, X_synthetic)]
         labels = _labels((y_real, y_synthetic), places)
         samples = [take(X, at) for X, at in zip((X_real, X_synthetic), places, strict=True)]
@@ -176,6 +183,7 @@ def _labels(ys: tuple[Any, Any], places: Sequence[Any]) -> tuple[list[str], list
 
 def class_names(y: Any) -> list[str]:
     """Class of each row as text; of a multi-label indicator the positions of its ones."""
+    refuse_hidden(y, "y")
     labels = np.asarray(y)
     if labels.ndim == 1:
         return [str(label) for label in labels.tolist()]
@@ -190,6 +198,8 @@ def _plane(
     if features is None and len(encoded.columns) == 2 and encoded.all_numbers:
         features = (encoded.columns[0].name, encoded.columns[1].name)
     if features is not None:
+        if len(features) != 2:
+            raise ValueError(f"features must be two columns, got {features!r}.")
         chosen = [encoded.number(feature) for feature in features]
         points = [np.stack([column.values[k] for column in chosen], axis=1) for k in range(2)]
         return (points[0], points[1]), (chosen[0].name, chosen[1].name), None

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sktgdp._arrays import refuse_times
+from sktgdp.metrics._checks import is_number
 from sktgdp.plotting._style import one_axes, shorten
 from sktgdp.preprocessing import INDEPENDENT_LEADS, STANDARD_LEADS
 
@@ -17,6 +19,8 @@ __all__ = ["TraceDisplay"]
 Floats = NDArray[np.float64]
 
 INCH = 25.4  # millimetres
+LARGEST = 1e100
+LONGEST = 10_000.0  # millimetres of paper
 SPEED, GAIN = 25.0, 10.0  # millimetres per second and per millivolt
 FINE, COARSE = "#F6D5D5", "#E3A3A3"  # squares of 1 mm and of 5 mm
 MARGINS = (28.0, 22.0)  # millimetres beside and below the paper
@@ -59,7 +63,19 @@ class TraceDisplay:
     """
 
     def __init__(self, series: Floats, *, rate: float | None, channel_names: Sequence[str]) -> None:
-        self.series, self.rate, self.channel_names = series, rate, channel_names
+        refuse_times(series, "series")
+        self.series: Floats = np.asarray(series, dtype=np.float64)
+        if self.series.ndim != 2 or 0 in self.series.shape:
+            raise ValueError(f"series must have shape (channels, length), got {self.series.shape}.")
+        if np.isinf(self.series).any() or np.nanmax(np.abs(self.series), initial=0.0) > LARGEST:
+            raise ValueError(f"series holds infinity, or values above {LARGEST:g}: too large to be drawn.")
+        if rate is not None:
+            _positive(rate, "rate")
+        if len(channel_names) != len(self.series):
+            raise ValueError(
+                f"There are {len(self.series)} channels, but {len(channel_names)} channel_names."
+            )
+        self.rate, self.channel_names = rate, [str(name) for name in channel_names]
 
     @classmethod
     def from_estimator(
@@ -111,18 +127,16 @@ class TraceDisplay:
         -------
         TraceDisplay
         """
-        series = np.asarray(X, dtype=np.float64)
+        refuse_times(X, "X")
+        series = np.asarray(X)
         if series.ndim not in (2, 3) or 0 in series.shape:
             raise ValueError(
                 f"X must have shape (channels, length) or (n, channels, length), got {series.shape}."
             )
-        series = series[row] if series.ndim == 3 else series
-        if rate is not None and not rate > 0:
-            raise ValueError(f"rate must be positive, in samples per second; got {rate!r}.")
-        names = channel_names or KNOWN_LEADS.get(len(series)) or [str(k) for k in range(len(series))]
-        if len(names) != len(series):
-            raise ValueError(f"There are {len(series)} channels, but {len(names)} channel_names.")
-        return cls(series, rate=rate, channel_names=list(names)).plot(**options)
+        series = _chosen(series, row) if series.ndim == 3 else series
+        if channel_names is None:
+            channel_names = KNOWN_LEADS.get(len(series), [str(k) for k in range(len(series))])
+        return cls(series, rate=rate, channel_names=channel_names).plot(**options)
 
     def plot(
         self,
@@ -137,7 +151,7 @@ class TraceDisplay:
         Parameters
         ----------
         paper : bool or "auto"
-            The paper of an electrocardiogram; "auto" for 8 or 12 channels of a known rate.
+            The paper of an electrocardiogram; "auto" for 8 or 12 channels of a known rate, on at most 10 m.
         spacing : float, optional
             Between two channels, in the units of the series; by default by their ranges.
         ax : Axes, optional
@@ -147,12 +161,12 @@ class TraceDisplay:
         -------
         self
         """
-        on_paper = self.rate is not None and len(self.series) in KNOWN_LEADS if paper == "auto" else paper
-        step = self._spacing(bool(on_paper)) if spacing is None else spacing
+        on_paper = self._has_paper() if paper == "auto" else bool(paper)
+        step = self._spacing(on_paper) if spacing is None else _positive(spacing, "spacing")
         self.offsets_ = -step * np.arange(len(self.series))
         x = np.arange(self.series.shape[1]) / (self.rate or 1.0)
-        low, high = self._limits(step, bool(on_paper))
-        self.ax_ = one_axes(ax, "TraceDisplay", self._size(x[-1], high - low, bool(on_paper)))
+        low, high = self._limits(step, on_paper)
+        self.ax_ = one_axes(ax, "TraceDisplay", self._size(x[-1], high - low, on_paper))
         self.figure_ = self.ax_.figure
         traces = self.series + self.offsets_[:, None]
         self.lines_ = [self.ax_.plot(x, trace, color="black", linewidth=0.7)[0] for trace in traces]
@@ -164,6 +178,13 @@ class TraceDisplay:
         else:
             self.ax_.set_xlabel("samples" if self.rate is None else "seconds")
         return self
+
+    def _has_paper(self) -> bool:
+        """Whether the series looks like an electrocardiogram, and fits on a strip."""
+        if self.rate is None or len(self.series) not in KNOWN_LEADS:
+            return False
+        height = GAIN * np.nanmax(np.abs(self.series), initial=0.0)
+        return max(SPEED * self.series.shape[1] / self.rate, height) < LONGEST
 
     def _spacing(self, on_paper: bool) -> float:
         """Distance of two channels: most of the larger ranges, in whole squares on paper."""
@@ -183,6 +204,11 @@ class TraceDisplay:
 
     def _size(self, duration: float, height: float, on_paper: bool) -> tuple[float, float]:
         """Inches of a new figure."""
+        if on_paper and max(duration * SPEED, height * GAIN) > LONGEST:
+            raise ValueError(
+                f"{duration:.4g} s and {height:.4g} mV do not fit on paper of {LONGEST / 1000:g} m. Cut the "
+                "series, bring it to millivolts, or leave out paper=True."
+            )
         if not on_paper:
             return 8.0, 1.2 + 0.55 * len(self.series)
         return (duration * SPEED + MARGINS[0]) / INCH, (height * GAIN + MARGINS[1]) / INCH
@@ -198,3 +224,18 @@ class TraceDisplay:
             self.ax_.hlines(along, left, right, **style)
         self.ax_.set_aspect(GAIN / SPEED)
         self.ax_.set_xlabel("seconds (25 mm/s, 10 mm/mV)")
+
+
+def _positive(value: Any, name: str) -> float:
+    """A positive finite number."""
+    if not is_number(value) or value <= 0:
+        raise ValueError(f"{name} must be positive and finite, got {value!r}.")
+    return float(value)
+
+
+def _chosen(series: NDArray[Any], row: Any) -> NDArray[Any]:
+    """One of several series."""
+    if isinstance(row, bool) or row not in range(-len(series), len(series)):
+        raise ValueError(f"row must be the number of one of {len(series)} series, got {row!r}.")
+    chosen: NDArray[Any] = series[int(row)]
+    return chosen

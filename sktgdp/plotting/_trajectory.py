@@ -55,6 +55,13 @@ class TrajectoryDisplay:
     """
 
     def __init__(self, states: Floats, times: Floats, *, features: tuple[int, int] = (0, 1)) -> None:
+        if states.ndim not in (3, 4) or 0 in states.shape or np.shape(times) != (len(states),):
+            raise ValueError(
+                "states must have shape (n_states, n_samples, ...) and times shape (n_states,), got "
+                f"{states.shape} and {np.shape(times)}."
+            )
+        if states.ndim == 3 and states.shape[2] > 1 and not set(features) <= set(range(states.shape[2])):
+            raise ValueError(f"features must lie below {states.shape[2]}, got {features}.")
         self.states, self.times, self.features = states, times, features
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,21 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 
 from sktgdp.plotting._draws import draw_like, some_rows, take
-from sktgdp.plotting._points import SIZE
+from sktgdp.plotting._points import SIZE, check_points
 from sktgdp.plotting._style import REAL, SYNTHETIC, axes_grid, legend_beside, shorten
-from sktgdp.preprocessing._encoding import encode_together
+from sktgdp.preprocessing._encoding import encode_features
 
 __all__ = ["TSNEDisplay"]
 
 Floats = NDArray[np.float64]
 
+LEAST_RANGE = 1e-10  # rows of no variance stay as they are
+
 
 def _embedded(rows: NDArray[Any], perplexity: float, random_state: Any) -> NDArray[Any]:
     """Rows on the plane, in standard units before."""
     scaled = StandardScaler().fit_transform(rows)
-    if not np.isfinite(scaled).all() or not np.ptp(scaled):  # scikit-learn's program would crash
+    if not np.isfinite(scaled).all() or np.ptp(scaled) < LEAST_RANGE:  # scikit-learn's program would crash
         raise ValueError("The rows are all equal, or too large to be told apart: nothing to draw.")
     most = (len(rows) - 1) / 3
     embedding = TSNE(perplexity=min(perplexity, most), init="pca", random_state=random_state)
@@ -69,7 +71,10 @@ class TSNEDisplay:
     """
 
     def __init__(self, real: Floats, synthetic: Mapping[str, Floats], *, real_name: str = "real") -> None:
-        self.real, self.synthetic, self.real_name = real, synthetic, real_name
+        if not synthetic:
+            raise ValueError("There are no synthetic rows to draw: X_synthetic is empty.")
+        self.real, self.real_name = check_points(real, real_name), real_name
+        self.synthetic = {str(name): check_points(points, name) for name, points in synthetic.items()}
 
     @classmethod
     def from_estimator(
@@ -129,7 +134,7 @@ class TSNEDisplay:
         """
         parts = dict(X_synthetic) if isinstance(X_synthetic, dict) else {"synthetic": X_synthetic}
         samples = [take(X, some_rows(len(X), max_rows, random_state)) for X in (X_real, *parts.values())]
-        rows = _features(samples, ["X_real", *parts], features)
+        rows = encode_features(samples, ["X_real", *map(str, parts)], features)
         points = _embedded(np.concatenate(rows), perplexity, random_state)
         real, *drawn = np.split(points, np.cumsum([len(part) for part in rows])[:-1])
         return cls(real, dict(zip(parts, drawn, strict=True)), real_name=real_name).plot(ax=ax)
@@ -157,14 +162,3 @@ class TSNEDisplay:
         for handle in legend_beside(self.axes_[-1], markerscale=1.5).legend_handles:
             handle.set_alpha(1.0)
         return self
-
-
-def _features(
-    samples: Sequence[Any], names: Sequence[str], features: Callable[[Any], Any] | None
-) -> tuple[Floats, ...]:
-    if features is None:
-        return encode_together(samples, names).rows
-    found = tuple(np.asarray(features(sample), dtype=np.float64) for sample in samples)
-    if any(part.ndim != 2 for part in found):
-        raise ValueError(f"features must give arrays of shape (n, k), got {found[0].shape}.")
-    return found

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sktgdp._arrays import refuse_hidden
 from sktgdp.preprocessing._mixed import is_frame
 
 __all__ = ["ComparableColumn", "comparable_columns"]
@@ -18,6 +19,7 @@ Kind = Literal["number", "time", "category"]
 
 MAX_TIMES = 64  # points of a series whose values stand for its channel: neighbours say the same again
 SECONDS_PER_DAY = 86_400.0
+MOST_EXACT = 2.0**53  # up to here a float64 tells all integers apart
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ def comparable_columns(samples: Sequence[Any], names: Sequence[str]) -> list[Com
     TypeError
         If a column of numbers or times holds something else in another sample.
     """
+    for sample, name in zip(samples, names, strict=True):
+        refuse_hidden(sample, name)
     tables = [sample if is_frame(sample) else np.asarray(sample) for sample in samples]
     for table, name in zip(tables, names, strict=True):
         if len(table.shape) not in (2, 3) or 0 in table.shape:
@@ -154,12 +158,13 @@ def _comparable(label: Hashable, parts: Sequence[Any], names: Sequence[str]) -> 
             raise TypeError(
                 f"Column {label!r} holds {what} in {names[0]}, but not in {name}: {error}. Convert it first."
             ) from error
+        _refuse_lost(part, numbers[-1], label, name)
     name = f"{label} (days)" if kind == "m" else str(label)
     return ComparableColumn(name, "time" if kind == "M" else "number", tuple(numbers))
 
 
 def _as_floats(column: Any, kind: str) -> NDArray[np.float64]:
-    """Numbers as float64, infinities refused; times and durations in days."""
+    """Numbers as float64; times and durations in days."""
     if kind in "mM":
         if kind == "M" and _kind(column) == "O":
             import pandas as pd
@@ -171,10 +176,21 @@ def _as_floats(column: Any, kind: str) -> NDArray[np.float64]:
         days = stamps.astype(np.int64) / (1e6 * SECONDS_PER_DAY)
         return np.where(np.isnat(stamps), np.nan, days)
     nullable = hasattr(column, "to_numpy") and hasattr(column.dtype, "numpy_dtype")
-    values = column.to_numpy(np.float64, na_value=np.nan) if nullable else np.asarray(column, np.float64)
+    return column.to_numpy(np.float64, na_value=np.nan) if nullable else np.asarray(column, np.float64)
+
+
+def _refuse_lost(column: Any, values: NDArray[np.float64], label: Hashable, name: str) -> None:
+    """Refuse infinities, and integers of which some are equal as float64."""
     if np.isinf(values).any():
-        raise ValueError("infinite values")
-    return values
+        raise ValueError(f"Column {label!r} of {name} holds infinite values. Replace them, or drop the rows.")
+    present = values[~np.isnan(values)]
+    if np.abs(present).max(initial=0.0) < MOST_EXACT or _kind(column) != "f":
+        return
+    if len(np.unique(present)) < len(set(np.asarray(column, dtype=object)[~np.isnan(values)].tolist())):
+        raise ValueError(
+            f"Column {label!r} of {name} holds integers beyond 2**53 that are equal as floating-point "
+            "numbers. Subtract a constant from all samples, or give them as text if they are names."
+        )
 
 
 def _as_text(column: Any) -> NDArray[np.object_]:

@@ -32,6 +32,12 @@ def label_columns(samples: Samples) -> list[ComparableColumn]:
     matrices = [np.asarray(y, dtype=object).reshape(len(y), -1) for y in parts if y is not None]
     names = ("y_real", "y_holdout" if samples.has_holdout else "y_real", "y_synthetic")
     columns = comparable_columns(matrices, names)
+    for column in columns:
+        without = [name for name, gone in zip(names, column.missing, strict=True) if gone.any()]
+        if without:
+            raise ValueError(
+                f"{without[0]} misses labels. Drop their rows, or give them a class of their own."
+            )
     text = [
         ComparableColumn("label" if len(columns) == 1 else f"label {k}", "category", _texts(column))
         for k, column in enumerate(columns)
@@ -45,7 +51,7 @@ def _texts(column: ComparableColumn) -> tuple[NDArray[Any], ...]:
     found = []
     for values in column.values:
         texts = np.empty(len(values), dtype=object)
-        texts[:] = [f"{value:g}" for value in values]
+        texts[:] = [str(int(value)) if value.is_integer() else str(value) for value in values.tolist()]
         found.append(texts)
     return tuple(found)
 

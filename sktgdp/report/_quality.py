@@ -120,6 +120,8 @@ class QualityReport:
         check_count(max_rows, "max_rows", minimum=6)
         check_count(n_repeats, "n_repeats")
         check_count(random_state, "random_state", minimum=0)
+        if not isinstance(title, str):
+            raise TypeError(f"title must be text, got {title!r}.")
         _check_labels(y_real, y_synthetic, holdout is not None, y_holdout)
         for X, y in ((real, y_real), (synthetic, y_synthetic), (holdout, y_holdout)):
             if y is not None:
@@ -127,9 +129,10 @@ class QualityReport:
         self.title, self.random_state = title, random_state
         at_most = 2 * max_rows if holdout is None else TRAINING_ROWS * max_rows
         self._samples = collect(
-            bounded(real, y_real, at_most, random_state),
-            bounded(synthetic, y_synthetic, 2 * max_rows, random_state + 1),
-            None if holdout is None else bounded(holdout, y_holdout, 2 * max_rows, random_state + 2),
+            bounded(real, y_real, "real", at_most, random_state),
+            bounded(synthetic, y_synthetic, "synthetic", 2 * max_rows, random_state + 1),
+            None if holdout is None
+            else bounded(holdout, y_holdout, "holdout", 2 * max_rows, random_state + 2),
             features, n_repeats, max_rows, random_state,
         )  # fmt: skip
         self._compute(classifier)

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 
+from sktgdp._arrays import refuse_hidden
 from sktgdp.metrics._distances import nearest_distances
 from sktgdp.plotting._draws import some_rows, take
 from sktgdp.preprocessing._comparable import ComparableColumn
-from sktgdp.preprocessing._encoding import encode_together
+from sktgdp.preprocessing._encoding import encode_features, encode_together
 
 __all__ = ["LEAST_ROWS", "Rows", "Samples", "Split", "collect"]
 
@@ -118,7 +119,10 @@ def collect(
     if features is None:
         matrices, more = _reduced(encoded.rows)
     else:
-        matrices, more = _given(features, (real.X, judged.X, synthetic.X)), []
+        first, second, third = encode_features(
+            (judged.X, real.X, synthetic.X), (names[1], *names[::2]), features
+        )
+        matrices, more = (second, first, third), []
     splits = _splits(len(judged), len(synthetic), n_repeats, max_rows, seed)
     return Samples(
         real, judged, synthetic, matrices, encoded.columns, holdout is not None, splits, seed, notes + more
@@ -153,8 +157,10 @@ def _check_sizes(judged: Rows, synthetic: Rows, has_holdout: bool) -> None:
         )
 
 
-def bounded(X: Any, y: Any, max_rows: int, seed: int) -> Rows:
+def bounded(X: Any, y: Any, name: str, max_rows: int, seed: int) -> Rows:
     """At most ``max_rows`` rows, drawn at random."""
+    refuse_hidden(X, name)
+    refuse_hidden(y, f"y_{name}")
     if not hasattr(X, "iloc"):
         X = np.asarray(X)
     at = some_rows(len(X), max_rows, seed)
@@ -182,21 +188,6 @@ def _reduced(rows: tuple[Floats, ...]) -> tuple[tuple[Floats, Floats, Floats], l
         f"which hold {share:.0%} of the variance of the real rows. Give features= to compare by others."
     )
     return found, [note]
-
-
-def _given(features: Callable[[Any], Any], rows: tuple[Any, Any, Any]) -> tuple[Floats, Floats, Floats]:
-    """Rows as the user's features, in standard deviations of the real rows."""
-    found = [np.asarray(features(X), dtype=np.float64) for X in rows]
-    for matrix, X in zip(found, rows, strict=True):
-        if matrix.ndim != 2 or len(matrix) != len(X) or not np.isfinite(matrix).all():
-            raise ValueError(
-                f"features must turn {len(X)} rows into a finite array of shape ({len(X)}, k); got shape "
-                f"{matrix.shape}."
-            )
-    scale = found[1].std(axis=0)
-    scale[scale == 0.0] = 1.0
-    real, judged, synthetic = (matrix / scale for matrix in found)
-    return real, judged, synthetic
 
 
 def _splits(n_judged: int, n_synthetic: int, n_repeats: int, max_rows: int, seed: int) -> list[Split]:

@@ -96,7 +96,7 @@ def test_embedding_keeps_far_groups_apart(rng: np.random.Generator) -> None:
     real, far = display.real, display.synthetic["synthetic"]
     gap = np.linalg.norm(real[:, None] - far[None], axis=2).min()
     assert gap > np.linalg.norm(real - real.mean(axis=0), axis=1).mean()
-    with pytest.raises(ValueError, match="features must give arrays"):
+    with pytest.raises(ValueError, match="features must turn 30 rows into a finite array"):
         TSNEDisplay.from_data(X, X, features=lambda rows: rows[:, 0])
 
 
