@@ -105,16 +105,6 @@ def test_auto_takes_quantiles_where_there_is_no_density(people: pd.DataFrame, mo
         auto.log_abs_det_jacobian((4,))
 
 
-@pytest.mark.parametrize(("n_shared", "n"), [(20, 200), (19, 150), (20, 201)])
-def test_what_counts_as_shared(n_shared: int, n: int) -> None:
-    column = np.r_[np.zeros(n_shared), np.arange(1.0, n - n_shared + 1)]
-    shared = n_shared == 20 and n == 200
-    encoder = MixedTypeEncoder(numeric="auto").fit(pd.DataFrame({"gain": column}))
-    assert (encoder._columns[0].numeric == "levels") == shared
-    two = pd.DataFrame({"sex": (column > 0).astype(int)})
-    assert MixedTypeEncoder(numeric="auto").fit(two).log_abs_det_jacobian((1,)) > 0
-
-
 def levelled(rng: np.random.Generator, n: int) -> pd.DataFrame:
     """Columns of few values, with a category that makes it a table without density."""
     years = rng.integers(5, 12, n)

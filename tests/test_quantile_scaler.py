@@ -1,11 +1,13 @@
-"""Numbers by their quantiles: where the ends and equal values go."""
+"""Numbers by their quantiles: where the ends and equal values go, and which tables have them."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import ndtri
 
+from sktgdp.preprocessing import MixedTypeEncoder
 from sktgdp.preprocessing._numbers import QuantileScaler
 
 
@@ -26,3 +28,13 @@ def test_equal_values_stand_for_the_middle_of_their_quantiles() -> None:
     assert ratio[0] == pytest.approx(ndtri(0.3), abs=0.01)
     spread = np.linspace(scaler.z_ends[0] - 3.0, scaler.unit.transform([[ndtri(0.599)]])[0, 0], 50)
     np.testing.assert_array_equal(scaler.inverse_transform(spread[spread > scaler.z_ends[0], None]), 0.0)
+
+
+@pytest.mark.parametrize(("n_shared", "n"), [(20, 200), (19, 150), (20, 201)])
+def test_what_counts_as_shared(n_shared: int, n: int) -> None:
+    column = np.r_[np.zeros(n_shared), np.arange(1.0, n - n_shared + 1)]
+    shared = n_shared == 20 and n == 200
+    encoder = MixedTypeEncoder(numeric="auto").fit(pd.DataFrame({"gain": column}))
+    assert (encoder._columns[0].numeric == "levels") == shared
+    two = pd.DataFrame({"sex": (column > 0).astype(int)})
+    assert MixedTypeEncoder(numeric="auto").fit(two).log_abs_det_jacobian((1,)) > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sktgdp import DiffusionGenerator, DomainClassifier, TGDPGenerator
 from sktgdp.metrics import energy_distance, frechet_distance, macro_roc_auc_score
+from sktgdp.preprocessing import MixedTypeEncoder
 
 FEATURES = ["age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach", "exang", "oldpeak"]
 
@@ -44,12 +45,16 @@ def heart(data_dir: Path) -> Heart:
     return Heart(*hospital(data_dir, "cleveland"), X_tgt, y_tgt, X_test, y_test)
 
 
-@pytest.fixture(scope="module")
-def model(heart: Heart) -> TGDPGenerator:
-    source = DiffusionGenerator(max_steps=500, hidden_sizes=(64, 64), batch_size=256)
+def fitted(heart: Heart, **source_params: Any) -> TGDPGenerator:
+    source = DiffusionGenerator(max_steps=500, hidden_sizes=(64, 64), batch_size=256, **source_params)
     ratio = DomainClassifier(n_folds=2, max_steps=100)
     params = {"hidden_sizes": (48, 48), "n_networks": 1, "max_steps": 150, "random_state": 0}
     return TGDPGenerator(source, domain_classifier=ratio, **params).fit(*heart[:4])
+
+
+@pytest.fixture(scope="module")
+def model(heart: Heart) -> TGDPGenerator:
+    return fitted(heart)
 
 
 def test_rows_come_back_as_patients(model: TGDPGenerator, heart: Heart) -> None:
@@ -70,6 +75,10 @@ def test_samples_are_nearer_to_the_target_than_the_source(model: TGDPGenerator, 
     )
     assert frechet_distance(real, drawn) < 0.7 * frechet_distance(real, before)
     assert energy_distance(real, drawn) < 0.8 * energy_distance(real, before)
+
+
+def test_densities_of_standardised_numbers(heart: Heart) -> None:
+    model = fitted(heart, transformer=MixedTypeEncoder())
     assert model.score(heart.X_test, heart.y_test) > model.source_model_.score(heart.X_test, heart.y_test)
 
 
