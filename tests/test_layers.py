@@ -49,7 +49,7 @@ ROOMS = {
     "_storage": room({"exceptions"}, "numpy torch safetensors", "pandas pyarrow"),
     "datasets": room(MATHEMATICS | {"_extras"}, "numpy scipy sklearn torch tqdm", "pandas wfdb"),
     "estimators": room(
-        MATHEMATICS | LAYER_3 | {"_extras", "exceptions"},
+        MATHEMATICS | LAYER_3 | {"_arrays", "_extras", "exceptions"},
         "numpy scipy sklearn torch skorch joblib filelock safetensors tqdm",
         "pandas",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,14 @@ from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
+from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._rows.domains import InputForm
 
 __all__ = ["check_units", "log_abs_det_jacobian", "try_way_back"]
 
 N_TRIED = 8  # rows
+# What lossy ways back may do: so many of the numbers within so many standard deviations.
+SAME_SHARE, FAR = 0.8, 0.3
 
 Floats = NDArray[np.float64]
 
@@ -72,10 +76,29 @@ def try_way_back(transformer: Any, z: NDArray[Any], form: InputForm) -> None:
     kind = "O" if hasattr(rows, "iloc") else np.asarray(rows).dtype.kind
     if kind == "f" and not np.isfinite(rows).all():
         raise ValueError(f"{name} gives NaN or infinity for rows that transform gave.")
+    _warn_of_another_way(transformer, rows, z)
     if form.columns is None and kind not in "fiub":
         raise ValueError(
             f"{name} gives {type(rows).__name__} that holds no plain numbers; expected an array of numbers, "
             "as the rows of the fit. For columns of several types give frames."
+        )
+
+
+def _warn_of_another_way(transformer: Any, rows: Any, z: NDArray[Any]) -> None:
+    """Warn where rows that were taken back do not come out as they were: samples would be in other units."""
+    expected = z[: len(rows)].astype(np.float64)
+    try:
+        with np.errstate(all="ignore"):
+            again = np.asarray(transformer.transform(rows), dtype=np.float64)
+    except (TypeError, ValueError):
+        again = np.full_like(expected, np.nan)
+    spread = np.where(z.std(axis=0) > 0.0, z.std(axis=0), 1.0)
+    if again.shape != expected.shape or not (np.abs(again - expected) < FAR * spread).mean() > SAME_SHARE:
+        warnings.warn(
+            f"{type(transformer).__name__}.inverse_transform is not the way back of transform: rows that "
+            "went there and back come out as others. Samples are what inverse_transform makes of them.",
+            UserWarning,
+            stacklevel=level_of_user(),
         )
 
 
@@ -94,9 +117,10 @@ def log_abs_det_jacobian(transformer: Any, event_shape: tuple[int, ...]) -> floa
         steps = [step for _, step in transformer.steps if step not in (None, "passthrough")]
         return sum(log_abs_det_jacobian(step, event_shape) for step in steps)
     clips = getattr(transformer, "clip", False)  # rows outside the range would all become its ends
-    if isinstance(transformer, MinMaxScaler) and not clips:
+    kind = type(transformer)  # a subclass may do something else
+    if kind is MinMaxScaler and not clips:
         return float(np.log(transformer.scale_).sum())
-    if isinstance(transformer, StandardScaler | RobustScaler | MaxAbsScaler) and not clips:
+    if kind in (StandardScaler, RobustScaler, MaxAbsScaler) and not clips:
         return 0.0 if transformer.scale_ is None else -float(np.log(transformer.scale_).sum())
     raise TypeError(
         f"Densities in your own units need the Jacobian of the transformer, and {type(transformer).__name__} "

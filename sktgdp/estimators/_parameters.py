@@ -25,7 +25,7 @@ class CheckedParameters(BaseEstimator):
     def _validate_params(self) -> None:
         super()._validate_params()
         for name, value in self.get_params(deep=False).items():
-            constraints = self._parameter_constraints[name]
+            constraints = self._parameter_constraints.get(name, TAKE_BOOLEANS)  # a subclass may have others
             if isinstance(value, bool | np.bool_) and not any(each in TAKE_BOOLEANS for each in constraints):
                 self._refuse(name, "must be a number, not a boolean", value)
             if isinstance(value, CheckedParameters):
@@ -55,7 +55,7 @@ def _is_size(size: Any) -> bool:
 
 def _are_callbacks(callbacks: Any) -> bool:
     for each in () if callbacks is None else callbacks:
-        pair = isinstance(each, tuple) and len(each) == 2 and isinstance(each[0], str)
+        pair = isinstance(each, tuple | list) and len(each) == 2 and isinstance(each[0], str)
         callback = each[1] if pair else each
         kind = callback if isinstance(callback, type) else type(callback)  # skorch makes one of a class
         if not issubclass(kind, Callback):

@@ -13,6 +13,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
+from sktgdp._arrays import refuse_times
 from sktgdp.estimators._finite import finite_rows
 from sktgdp.estimators._parameters import CheckedParameters
 from sktgdp.estimators._rows.domains import check_columns
@@ -126,6 +127,7 @@ class SeriesModel(
     ) -> NDArray[Any]:
         """Check rows and give them as (n, channels, length)."""
         check_columns(X, name)
+        refuse_times(X, name)
         rows = validate_data(
             self, X, reset=reset, dtype=[np.float64, np.float32], allow_nd=True, ensure_min_samples=1 + reset
         )

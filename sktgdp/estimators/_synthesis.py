@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import InputTags, Tags, _safe_indexing, column_or_1d
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter, validate_data
 
+from sktgdp._arrays import refuse_times
 from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._rows.domains import Domains, check_columns, split_domains
 from sktgdp.estimators._rows.labels import check_labels
@@ -52,6 +53,8 @@ def check_data(owner: Any, X: Any, y: Any, sample_domain: Any) -> tuple[Domains,
     if y is None:
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
     check_columns(X, "X")
+    if not hasattr(X, "columns"):
+        refuse_times(X, "X")
     # a frame may hold categories and missing values: its values are left to the generator and the classifier
     validate_data(owner, X, allow_nd=True, skip_check_array=hasattr(X, "columns"))
     y = y if isinstance(y, list) or hasattr(y, "iloc") else np.asarray(y)

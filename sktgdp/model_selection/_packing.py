@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import _num_samples
 
+from sktgdp._arrays import refuse_hidden
 from sktgdp.estimators._rows.domains import split_domains
 
 __all__ = ["domain_indices", "pack_domains", "unpack_domains"]
@@ -103,6 +104,8 @@ def _stack(source: Any, target: Any, names: tuple[str, str]) -> Any:
         return _stack_pandas(source, target, names)
     if any(issparse(values) for values in sides):
         raise ValueError(f"{both} must be dense. Convert with .toarray().")
+    for name, values in zip(names, sides, strict=True):
+        refuse_hidden(values, name)
     arrays = [np.asarray(values) for values in sides]
     shapes = [array.shape for array in arrays]
     if shapes[0][1:] != shapes[1][1:]:

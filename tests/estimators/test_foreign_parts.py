@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 import torch
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from small_models import TINY, TINY_NETWORK, tiny_tgdp
 
 import sktgdp
-from sktgdp import DiffusionGenerator
+from sktgdp import AugmentedClassifier, DiffusionGenerator, SeriesClassifier
 from sktgdp.exceptions import ModelFileError
+from sktgdp.model_selection import pack_domains, unpack_domains
 from sktgdp.plotting import TSNEDisplay
 
 X = np.random.default_rng(0).normal(100.0, 10.0, (60, 2))
@@ -80,7 +83,7 @@ def test_a_frame_keeps_the_digits() -> None:
 
 def test_masked_entries_are_not_numbers() -> None:
     rows = np.ma.MaskedArray(X, mask=X > 110.0)
-    with pytest.raises(ValueError, match="X_tgt is an array with masked entries"):
+    with pytest.raises(ValueError, match="X_tgt is a masked array that hides"):
         tiny_tgdp().fit(X, None, rows)
     DiffusionGenerator(**TINY).fit(np.ma.MaskedArray(X))  # none is masked
 
@@ -169,3 +172,45 @@ def test_a_pipe_is_no_model(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ModelFileError, match="neither a folder nor a file"):
         sktgdp.load(tmp_path / "pipe")
+
+
+Y = np.arange(60) % 2
+HIDDEN = np.ma.MaskedArray(np.where(Y == 1, 1, 999999), mask=Y == 0)
+MASKED_ROWS = np.ma.MaskedArray(X, mask=X > 110.0)
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda: DiffusionGenerator(**TINY).fit(X, HIDDEN),
+        lambda: DiffusionGenerator(**TINY).fit(list(MASKED_ROWS)),
+        lambda: tiny_tgdp().fit(X, None, sample_domain=HIDDEN),
+        lambda: pack_domains(MASKED_ROWS, None, X, None),
+        lambda: AugmentedClassifier(n_synthetic=0).fit(MASKED_ROWS, Y),
+        lambda: SeriesClassifier(max_steps=2).fit(MASKED_ROWS[:, None], Y),
+    ],
+    ids=["labels", "list", "domains", "packing", "augmentation", "series"],
+)
+def test_masks_are_seen_everywhere(fit: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match=r"is a masked array that hides [0-9]+ values"):
+        fit()
+
+
+def test_missing_times_are_no_class() -> None:
+    times = np.where(Y == 1, np.datetime64("NaT"), np.datetime64("2020"))
+    with pytest.raises(ValueError, match=r"y has missing labels \(NaT\)"):
+        DiffusionGenerator(**TINY).fit(X, times)
+
+
+def test_domains_that_are_booleans() -> None:
+    with pytest.raises(ValueError, match=r"sample_domain must hold numbers .* got bool"):
+        unpack_domains(X, None, Y == 1)
+
+
+def test_messages_quote_no_rows() -> None:
+    with pytest.raises(ValueError, match="Complex data not supported: X holds complex") as caught:
+        DiffusionGenerator(**TINY).fit(X + 1j)
+    assert len(str(caught.value)) < 200
+    table = pyarrow.table({"a": X[:, 0], "b": X[:, 1]})
+    with pytest.raises(TypeError, match=r"X_src is a pyarrow Table\. .*X_src\.to_pandas\(\)"):
+        tiny_tgdp().fit(table, None, table)

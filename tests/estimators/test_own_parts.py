@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import Any
 
@@ -10,13 +11,24 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, PowerTransformer, RobustScaler, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+)
 from small_models import TINY, TINY_NETWORK, TINY_SERIES, tiny_tgdp
 from torch import Tensor, nn
 
 from sktgdp import DiffusionGenerator, DomainClassifier, SeriesClassifier
 from sktgdp.estimators._own_transformer import log_abs_det_jacobian
+from sktgdp.nets import ScoreMLP
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(100.0, 10.0, (40, 2)), np.arange(40) % 2
@@ -254,3 +266,57 @@ def test_domain_classifiers(answer: tuple[Any, ...], message: str) -> None:
         DomainClassifier(Answering(answer), n_folds=2).fit(*DOMAINS)
     with pytest.raises(ValueError, match=message):
         tiny_tgdp(domain_classifier=Answering(answer)).fit(*DOMAINS)
+
+
+class LogScaler(StandardScaler):
+    """A scaler in name, whose densities are others than a scaler's."""
+
+    def transform(self, X: Any, copy: bool | None = None) -> Any:
+        return super().transform(np.log(np.asarray(X)))
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        return super().fit(np.log(np.asarray(X)))
+
+    def inverse_transform(self, X: Any, copy: bool | None = None) -> Any:
+        return np.exp(super().inverse_transform(X))
+
+
+def test_densities_behind_what_only_calls_itself_a_scaler() -> None:
+    model = DiffusionGenerator(**TINY, transformer=LogScaler()).fit(X)
+    with pytest.raises(TypeError, match="need the Jacobian of the transformer, and LogScaler does not tell"):
+        model.score_samples(X)
+
+
+def test_a_way_back_that_is_none() -> None:
+    with pytest.warns(UserWarning, match=r"FunctionTransformer\.inverse_transform is not the way back"):
+        DiffusionGenerator(**TINY, transformer=FunctionTransformer(np.log)).fit(X)
+    there_and_back = [
+        FunctionTransformer(np.log, np.exp),
+        make_pipeline(StandardScaler(), PCA(1)),
+        KBinsDiscretizer(4, encode="ordinal", quantile_method="averaged_inverted_cdf"),
+        QuantileTransformer(n_quantiles=20),
+        LogScaler(),
+    ]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*is not the way back")
+        for transformer in there_and_back:
+            DiffusionGenerator(**TINY, transformer=transformer).fit(X)
+
+
+class Subclass(DomainClassifier):
+    """Has a parameter that its base does not know."""
+
+    def __init__(
+        self, classifier: Any = None, extra: Any = True, max_steps: int = 2, n_folds: int = 2
+    ) -> None:
+        super().__init__(classifier, max_steps=max_steps, n_folds=2)
+        self.extra = extra
+
+
+def test_subclasses_have_parameters_of_their_own() -> None:
+    assert Subclass().fit(X, None, X[:10]).effective_sample_size_ > 0
+
+
+def test_networks_are_tried_with_gradients() -> None:
+    with torch.no_grad():
+        DiffusionGenerator(**{**TINY, "module": ScoreMLP}).fit(X)

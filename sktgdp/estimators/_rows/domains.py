@@ -12,6 +12,7 @@ from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import _num_samples, check_array
 
+from sktgdp._arrays import refuse_hidden
 from sktgdp.estimators._rows.labels import LabelCode, check_labels
 from sktgdp.preprocessing._mixed import is_frame
 
@@ -36,9 +37,9 @@ Reals = NDArray[np.floating[Any]]  # either
 
 def check_rows(X: Any, name: str, *, min_rows: int = 1) -> Any:
     """Check rows: a frame is left as it is, its columns to the transformer; anything else becomes floats."""
+    check_columns(X, name)
     if not is_frame(X):
         return numeric_rows(X, name, min_rows=min_rows)
-    check_columns(X, name)
     if X.shape[0] < min_rows or X.shape[1] < 1:
         raise ValueError(
             f"{name} has too few rows or columns: {X.shape[0]} and {X.shape[1]}, where at least {min_rows} "
@@ -48,8 +49,13 @@ def check_rows(X: Any, name: str, *, min_rows: int = 1) -> Any:
 
 
 def check_columns(X: Any, name: str) -> None:
-    """Refuse a frame with columns that have no name of their own; anything else passes."""
+    """Refuse frames of other libraries than pandas, and columns that have no name of their own."""
     if not is_frame(X):
+        if hasattr(X, "to_pandas") and (hasattr(X, "columns") or hasattr(X, "column_names")):
+            raise TypeError(
+                f"{name} is a {type(X).__module__.split('.')[0]} {type(X).__name__}. Give a frame of pandas, "
+                f"{name}.to_pandas(), or an array."
+            )
         return
     nameless = [k for k, c in enumerate(X.columns) if type(c).__name__ in ("NoneType", "NAType") or c != c]
     if nameless:
@@ -90,11 +96,7 @@ def _array_of_numbers(X: Any, name: str) -> Any:
             f"{name} has columns that are not numeric: {other}. The other rows are arrays of numbers; give "
             "frames for all, or encode these columns first."
         )
-    if np.ma.is_masked(X):
-        raise ValueError(
-            f"{name} is an array with masked entries, which are missing values. Fill them in with "
-            f"{name}.filled(...), or give a frame with NaN in their place."
-        )
+    refuse_hidden(X, name)
     X = X if hasattr(X, "dtype") or hasattr(X, "dtypes") else np.asarray(X)
     if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
         raise TypeError(
@@ -255,6 +257,7 @@ def split_domains(X_src: Any, y_src: Any, X_tgt: Any, y_tgt: Any, sample_domain:
         )
     if issparse(X_src):
         check_array(X_src)  # raises
+    refuse_hidden(sample_domain, "sample_domain")
     domain = column_or_1d(sample_domain)
     for name, values in (("X_src", X_src), ("y_src", y_src)):
         if values is not None and _num_samples(values) != len(domain):
@@ -262,7 +265,7 @@ def split_domains(X_src: Any, y_src: Any, X_tgt: Any, y_tgt: Any, sample_domain:
                 f"sample_domain must hold one number per row: found {len(domain)} for {_num_samples(values)} "
                 f"in {name}."
             )
-    if domain.dtype.kind not in "iufb" or np.isnan(domain).any():
+    if domain.dtype.kind not in "iuf" or np.isnan(domain).any():
         raise ValueError(
             f"sample_domain must hold numbers (>= 0 source, < 0 target), without NaN; got {domain.dtype}."
         )

@@ -15,6 +15,8 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _num_samples, check_array
 
+from sktgdp._arrays import refuse_hidden
+
 __all__ = ["LabelCode", "LabelPrior", "check_labels"]
 
 Floats = NDArray[np.float32]
@@ -22,6 +24,7 @@ Floats = NDArray[np.float32]
 
 def check_labels(y: Any, X: Any, name: str) -> NDArray[Any]:
     """Check labels of any kind against their rows: (n,) classes or (n, k) indicators."""
+    refuse_hidden(y, name)
     n_rows, n_labels = _num_samples(X), _num_samples(y)
     if n_rows != n_labels:
         raise ValueError(f"{name} must hold one label per row: found {n_labels} labels for {n_rows} rows.")
@@ -39,6 +42,8 @@ def check_labels(y: Any, X: Any, name: str) -> NDArray[Any]:
     labels = column_or_1d(y, warn=True)
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError(f"{name} contains NaN or infinity; drop these rows or fill in their labels.")
+    if labels.dtype.kind in "mM" and np.isnat(labels).any():
+        raise ValueError(f"{name} has missing labels (NaT); drop these rows or fill in their labels.")
     if labels.dtype.kind == "O":
         _check_objects(labels, name)
     if type_of_target(labels, input_name=name).startswith("continuous"):

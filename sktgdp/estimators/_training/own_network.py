@@ -30,7 +30,7 @@ def try_network(
     scalar : bool
         Whether it is to give one number for a row, in place of a row.
     """
-    with seeded(0, device):
+    with seeded(0, device), torch.enable_grad():
         network = make_network(parameter, make, **params).to(device).eval()
         shape = (N_TRIED, *params["event_shape"])
         x, n_labels = torch.randn(shape, device=device), params["n_labels"]
