@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["common_exponent", "refuse_hidden", "refuse_times"]
+__all__ = ["common_exponent", "refuse_hidden", "refuse_times", "rows_not_finite"]
 
 TIMES = {"M": "datetimes", "m": "durations"}
 
@@ -60,6 +60,11 @@ def refuse_times(values: Any, name: str) -> None:
             f"{name} holds {TIMES[kind]}; expected numbers. Encode them with MixedTypeEncoder, or divide "
             "differences of times by a unit."
         )
+
+
+def rows_not_finite(values: NDArray[Any]) -> NDArray[np.intp]:
+    """Positions of the rows of an array (n, ...) in which something is NaN or infinite."""
+    return np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
 
 
 def common_exponent(*arrays: NDArray[Any]) -> int:

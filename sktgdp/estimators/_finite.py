@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sktgdp._arrays import rows_not_finite
+
 __all__ = ["finite_rows"]
 
 Numbers = TypeVar("Numbers", bound=NDArray[np.floating[Any]])
@@ -28,7 +30,7 @@ def finite_rows(values: Numbers, what: str) -> Numbers:
     FloatingPointError
         With the numbers of the first such rows.
     """
-    bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+    bad = rows_not_finite(values)
     if len(bad):
         positions = f"{bad[:N_NAMED].tolist()}" + " and more" * (len(bad) > N_NAMED)
         raise FloatingPointError(

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import FLOAT_DTYPES, check_array, check_is_fitted, validate_data
 
-from sktgdp._arrays import refuse_hidden, refuse_times
+from sktgdp._arrays import refuse_hidden, refuse_times, rows_not_finite
 
 __all__ = [
     "SignalTransformer",
@@ -45,7 +45,7 @@ def check_rows(X: ArrayLike, estimator: Any = None, *, reset: bool = False, **op
 
 def finite_rows(rows: Signals, caller: Any, hint: str) -> Signals:
     """Refuse results that are not finite, though what came in was."""
-    bad = np.flatnonzero(~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1))
+    bad = rows_not_finite(rows)
     if len(bad):
         raise ValueError(
             f"{type(caller).__name__} gives no finite numbers for {len(bad)} of {len(rows)} rows, the first "

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from sktgdp._arrays import rows_not_finite
 from sktgdp.estimators._caller import level_of_user
 from sktgdp.estimators._rows.domains import Floats, InputForm
 from sktgdp.estimators._rows.labels import LabelCode, LabelPrior, LabelRuns, check_labels
@@ -260,10 +261,10 @@ def _check_finite(X: Any, transformer: Any) -> None:
     if isinstance(transformer, MixedTypeEncoder) or (hasattr(transformer, "steps") and is_frame(X)):
         return
     numbers = X.select_dtypes("number").to_numpy(dtype=np.float64) if is_frame(X) else X
-    if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
-        bad = ~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1)
+    bad = rows_not_finite(numbers) if numbers.dtype.kind == "f" else ()
+    if len(bad):
         raise FloatingPointError(
-            f"{bad.sum()} of {len(bad)} rows are not finite after {type(transformer).__name__}."
+            f"{len(bad)} of {len(numbers)} rows are not finite after {type(transformer).__name__}."
             "inverse_transform, which is not defined everywhere. Use a transformer that is, such as "
             "RowStandardizer or a QuantileTransformer."
         )
@@ -273,8 +274,9 @@ def _tell_of_unseen(generator: Any, codes: NDArray[np.float32] | None) -> bool:
     """Warn where labels are asked for that no row of the fitted domain had; whether there were such."""
     if codes is None:
         return True
-    wanted = np.unique(codes, axis=0)
-    unseen = wanted[~(wanted[:, None] == generator.prior_.rows).all(axis=2).any(axis=1)]
+    seen = {row.tobytes() for row in generator.prior_.rows}
+    wanted = LabelPrior.of(codes).rows
+    unseen = wanted[[row.tobytes() not in seen for row in wanted]]
     if len(unseen):
         first, *others = generator.labels_.decode(unseen).tolist()
         more = f" (nor {len(others)} others that are asked for)" if others else ""
